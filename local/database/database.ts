@@ -20,7 +20,11 @@ export class Database {
 
   constructor(url: string, options: { connections?: number } = {}) {
     this.url = url;
-    this.#pool = new pg.Pool({ connectionString: url, max: options.connections ?? 4, application_name: "accord-local" });
+    this.#pool = new pg.Pool({
+      connectionString: url,
+      max: options.connections ?? 4,
+      application_name: "accord-local",
+    });
     // A connection that breaks while idle is replaced by the pool at the next use; the error surfaces there.
     this.#pool.on("error", () => {});
   }

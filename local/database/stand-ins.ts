@@ -1,0 +1,67 @@
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
+import type { Extensions } from "@electric-sql/pglite";
+
+/** Extensions that hosted Supabase has and PGlite lacks; each script runs as an extension or, on a plain Postgres, as is. */
+export const STAND_INS = {
+  pg_cron: { schema: "cron", version: "1.6" },
+  pg_net: { schema: "net", version: "0.20" },
+  supabase_vault: { schema: "vault", version: "0.3" },
+} as const;
+
+export type StandInName = keyof typeof STAND_INS;
+
+export function standInScript(name: StandInName): string {
+  return readFileSync(new URL(`./stand-ins/${name}.sql`, import.meta.url), "utf8");
+}
+
+/** The stand-ins as real extensions, so that `create extension pg_net` works as written. */
+export function standInExtensions(): Extensions {
+  const directory = mkdtempSync(join(tmpdir(), "accord-extensions-"));
+  const names = Object.keys(STAND_INS) as StandInName[];
+  return Object.fromEntries(names.map((name) => {
+    const { version } = STAND_INS[name];
+    const control = [
+      `comment = 'A stand-in for ${name}, for development'`,
+      `default_version = '${version}'`,
+      "relocatable = false",
+      "trusted = true",
+    ].join("\n");
+    const bundle = join(directory, `${name}.tar.gz`);
+    const root = "share/postgresql/extension";
+    writeFileSync(
+      bundle,
+      gzipSync(tar({
+        [`${root}/${name}.control`]: `${control}\n`,
+        [`${root}/${name}--${version}.sql`]: standInScript(name),
+      })),
+    );
+    return [name, { name, setup: () => Promise.resolve({ bundlePath: pathToFileURL(bundle) }) }];
+  }));
+}
+
+const BLOCK = 512;
+
+/** A tar archive of a few text files, in the old format that every reader knows. */
+function tar(files: Record<string, string>): Buffer {
+  const blocks = Object.entries(files).flatMap(([path, text]) => {
+    const content = Buffer.from(text);
+    const header = Buffer.alloc(BLOCK);
+    header.write(path, 0, 100);
+    header.write("0000644\0", 100);
+    header.write("0000000\0", 108);
+    header.write("0000000\0", 116);
+    header.write(`${content.length.toString(8).padStart(11, "0")}\0`, 124);
+    header.write(`${"0".repeat(11)}\0`, 136);
+    header.write(" ".repeat(8), 148);
+    header.write("0", 156);
+    header.write("ustar\u000000", 257);
+    const checksum = header.reduce((sum, byte) => sum + byte, 0);
+    header.write(`${checksum.toString(8).padStart(6, "0")}\0 `, 148);
+    return [header, content, Buffer.alloc((BLOCK - (content.length % BLOCK)) % BLOCK)];
+  });
+  return Buffer.concat([...blocks, Buffer.alloc(2 * BLOCK)]);
+}
