@@ -1,4 +1,13 @@
-import { createLocalJWKSet, decodeProtectedHeader, errors, importJWK, type JSONWebKeySet, type JWTPayload, jwtVerify, SignJWT } from "jose";
+import {
+  createLocalJWKSet,
+  decodeProtectedHeader,
+  errors,
+  importJWK,
+  type JSONWebKeySet,
+  type JWTPayload,
+  jwtVerify,
+  SignJWT,
+} from "jose";
 import type { Caller } from "../database/database.ts";
 import { JWT_SECRET, SIGNING_KEY } from "../keys.ts";
 
@@ -58,9 +67,17 @@ export async function callerOf(request: Request): Promise<Caller> {
   return { role: typeof claims.role === "string" ? claims.role : "anon", claims: { ...claims } };
 }
 
+/** Signed by someone else, or in a way that this stack does not sign: `alg: none` among them. */
+const SIGNATURE_ERRORS = [
+  errors.JWSSignatureVerificationFailed,
+  errors.JWKSNoMatchingKey,
+  errors.JOSEAlgNotAllowed,
+  errors.JOSENotSupported,
+];
+
 function reasonOf(cause: unknown): TokenError["reason"] {
   if (cause instanceof errors.JWTExpired) return "expired";
   if (cause instanceof errors.JWTClaimValidationFailed) return cause.claim === "nbf" ? "not yet valid" : "invalid";
-  if (cause instanceof errors.JWSSignatureVerificationFailed || cause instanceof errors.JWKSNoMatchingKey) return "invalid";
+  if (SIGNATURE_ERRORS.some((error) => cause instanceof error)) return "invalid";
   return "malformed";
 }
