@@ -8,6 +8,7 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     hookTimeout: 120_000,
+    globalSetup: "tests/support/global-setup.ts",
     projects: [
       {
         extends: true,

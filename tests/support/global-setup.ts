@@ -1,0 +1,29 @@
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { launch } from "./launch.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    stack: { url: string; databaseUrl: string };
+  }
+}
+
+/** One stack for all suites of a lane: the embedded database, or the real Postgres that DATABASE_URL names. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const database = project.name === "postgres" ? ["--database-url", realPostgres(), "--data", mkdtempSync(join(tmpdir(), "accord-test-"))] : ["--memory"];
+  const stack = await launch(database);
+  project.provide("stack", { url: stack.url, databaseUrl: stack.databaseUrl });
+  return async () => {
+    await stack.stop();
+  };
+}
+
+function realPostgres(): string {
+  const url = process.env.DATABASE_URL;
+  if (url === undefined || url === "") {
+    throw new Error("npm run test:postgres needs DATABASE_URL, such as postgresql://postgres@127.0.0.1:5432/postgres.");
+  }
+  return url;
+}
