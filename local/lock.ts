@@ -4,6 +4,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { codeOf, messageOf, StartError } from "./errors.ts";
+import process from "node:process";
 
 export interface Lock {
   release(): Promise<void>;

@@ -1,4 +1,5 @@
 /** What the stack says on its terminal: short lines for people, requests only when asked for. */
+import process from "node:process";
 export interface Log {
   info(line: string): void;
   warn(line: string): void;

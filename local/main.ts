@@ -3,6 +3,7 @@ import { PUBLISHABLE_KEY, SECRET_KEY } from "./keys.ts";
 import { createLog, type Log } from "./log.ts";
 import { readOptions, USAGE } from "./options.ts";
 import { type Stack, startStack } from "./stack.ts";
+import process from "node:process";
 
 /** How long an orderly end may take before the process ends all the same. */
 const PATIENCE_MS = 10_000;

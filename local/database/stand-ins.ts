@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import type { Extensions } from "@electric-sql/pglite";
+import { Buffer } from "node:buffer";
 
 /** Extensions that hosted Supabase has and PGlite lacks; each script runs as an extension or, on a plain Postgres, as is. */
 export const STAND_INS = {

@@ -2,6 +2,7 @@ import pg from "pg";
 import { messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Schedules } from "./cron.ts";
+import { Buffer } from "node:buffer";
 
 interface QueuedRequest {
   id: string;

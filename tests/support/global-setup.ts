@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { launch } from "./launch.ts";
+import process from "node:process";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -12,7 +13,9 @@ declare module "vitest" {
 
 /** One stack for all suites of a lane: the embedded database, or the real Postgres that DATABASE_URL names. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const database = project.name === "postgres" ? ["--database-url", realPostgres(), "--data", mkdtempSync(join(tmpdir(), "accord-test-"))] : ["--memory"];
+  const database = project.name === "postgres"
+    ? ["--database-url", realPostgres(), "--data", mkdtempSync(join(tmpdir(), "accord-test-"))]
+    : ["--memory"];
   const stack = await launch(database);
   project.provide("stack", { url: stack.url, databaseUrl: stack.databaseUrl });
   return async () => {

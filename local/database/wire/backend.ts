@@ -1,6 +1,7 @@
 import type { PGlite } from "@electric-sql/pglite";
 import { closeStatement, type Frame, FrameSplitter, query, sync } from "./frames.ts";
 import type { ClientSession, SavedSession } from "./session.ts";
+import { Buffer } from "node:buffer";
 
 export type TransactionStatus = "I" | "T" | "E";
 

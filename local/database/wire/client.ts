@@ -15,6 +15,7 @@ import {
 import { ClientSession } from "./session.ts";
 import { readGreeting, settingsOf } from "./startup.ts";
 import type { TurnEnd, Turns } from "./turns.ts";
+import { Buffer } from "node:buffer";
 
 /** Messages after which the client waits for an answer. */
 const ENDS_A_BATCH = new Set(["Q", "S", "H", "F"]);

@@ -2,6 +2,7 @@
  * The framing of the Postgres wire protocol, version 3: a type byte, a length that counts itself, a body.
  * Only what the embedded server needs to look at is decoded; everything else passes through untouched.
  */
+import { Buffer } from "node:buffer";
 export interface Frame {
   type: string;
   /** The whole message, header included. */

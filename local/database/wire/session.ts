@@ -1,4 +1,5 @@
 import { type Frame, leadingStrings, renameStatement, statementOf } from "./frames.ts";
+import { Buffer } from "node:buffer";
 
 /** What makes a session differ from a fresh one, so that it can be put aside and taken up again. */
 export interface SavedSession {

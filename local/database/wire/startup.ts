@@ -1,4 +1,5 @@
 /** What a client says before its first message: a wish for encryption, a cancel, or who it is. */
+import { Buffer } from "node:buffer";
 export type Greeting =
   | { kind: "encryption" }
   | { kind: "cancel" }

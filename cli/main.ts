@@ -1,0 +1,71 @@
+import { parseArgs } from "node:util";
+import { AccordError, errorBodyOf } from "../shared/platform/errors.ts";
+import type { Command } from "./command.ts";
+import { doctor } from "./commands/doctor.ts";
+import { status } from "./commands/status.ts";
+import { EXIT, type ExitCode } from "./exit-codes.ts";
+import { createOutput } from "./output.ts";
+import { openProject } from "./project.ts";
+import { UsageError } from "./usage-error.ts";
+import process from "node:process";
+
+const COMMANDS: Command[] = [status, doctor];
+
+const USAGE = `npm run accord -- <command> [options]
+
+${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`).join("\n")}
+
+  --url URL   the project; default SUPABASE_URL, else the stack of npm start
+  --json      the answer as JSON
+  --help      this
+
+The key of a hosted project is read from SUPABASE_SECRET_KEY.
+Exit codes: 0 all agree, 1 error, 2 differences found, 3 refused by a safety check.`;
+
+async function main(args: string[]): Promise<ExitCode> {
+  const { values, positionals: [name, ...rest] } = parse(args);
+  if (values.help || name === undefined) {
+    console.log(USAGE);
+    return name === undefined && !values.help ? EXIT.error : EXIT.agree;
+  }
+  const command = COMMANDS.find((candidate) => candidate.name === name);
+  if (command === undefined) {
+    throw new UsageError(`There is no command "${name}"; there are ${COMMANDS.map(({ name }) => name).join(", ")}.`);
+  }
+  if (rest.length > 0) throw new UsageError(`${name} takes no "${rest.join(" ")}".`);
+  const project = openProject({ url: values.url, environment: process.env });
+  const color = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+  const write = (text: string) => void process.stdout.write(text);
+  const output = createOutput(values.json ? () => {} : write, { color });
+  const { code, json } = await command.run({ project, output, now: new Date() });
+  if (values.json) write(`${JSON.stringify(json, null, 2)}\n`);
+  return code;
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: { url: { type: "string" }, json: { type: "boolean" }, help: { type: "boolean" } },
+    });
+  } catch (cause) {
+    const [reason] = (cause instanceof Error ? cause.message : String(cause)).split(". ");
+    throw new UsageError(`${reason}. See npm run accord -- --help.`, { cause });
+  }
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    const known = error instanceof AccordError || error instanceof UsageError;
+    const shown = known ? error.message : error instanceof Error ? error.stack : String(error);
+    if (process.argv.includes("--json")) {
+      const asAccordError = error instanceof AccordError ? error : new AccordError("error", String(shown));
+      console.log(JSON.stringify(errorBodyOf(asAccordError), null, 2));
+    } else console.error(shown);
+    process.exitCode = EXIT.error;
+  },
+);

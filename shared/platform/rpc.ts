@@ -1,0 +1,28 @@
+import { DatabaseError } from "./errors.ts";
+
+/** Calls one function of the database by its name, with named arguments. */
+export type Rpc = (name: string, args?: Record<string, unknown>) => Promise<unknown>;
+
+/** As much of supabase-js as an `Rpc` needs. */
+interface RpcClient {
+  rpc(name: string, args?: Record<string, unknown>): PromiseLike<{
+    data: unknown;
+    error: { message: string; code: string; hint: string | null; details: string | null } | null;
+    status: number;
+  }>;
+}
+
+/** The database through supabase-js. */
+export function rpcOf(client: RpcClient): Rpc {
+  return async (name, args = {}) => {
+    const { data, error, status } = await client.rpc(name, args);
+    if (error !== null) {
+      // Below 500 the caller's own request was at fault, and the status says in which way.
+      throw new DatabaseError(`${name}: ${error.message}`, {
+        status: status >= 400 && status < 500 ? status : 502,
+        details: { code: error.code, hint: error.hint, details: error.details },
+      });
+    }
+    return data;
+  };
+}
