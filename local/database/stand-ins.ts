@@ -8,9 +8,9 @@ import { Buffer } from "node:buffer";
 
 /** Extensions that hosted Supabase has and PGlite lacks; each script runs as an extension or, on a plain Postgres, as is. */
 export const STAND_INS = {
-  pg_cron: { schema: "cron", version: "1.6" },
-  pg_net: { schema: "net", version: "0.20" },
-  supabase_vault: { schema: "vault", version: "0.3" },
+  pg_cron: { schema: "cron", version: "1.6", home: "pg_catalog" },
+  pg_net: { schema: "net", version: "0.20", home: undefined },
+  supabase_vault: { schema: "vault", version: "0.3", home: "extensions" },
 } as const;
 
 export type StandInName = keyof typeof STAND_INS;
@@ -24,12 +24,14 @@ export function standInExtensions(): Extensions {
   const directory = mkdtempSync(join(tmpdir(), "accord-extensions-"));
   const names = Object.keys(STAND_INS) as StandInName[];
   return Object.fromEntries(names.map((name) => {
-    const { version } = STAND_INS[name];
+    const { version, home } = STAND_INS[name];
     const control = [
       `comment = 'A stand-in for ${name}, for development'`,
       `default_version = '${version}'`,
       "relocatable = false",
       "trusted = true",
+      // As with the real ones: whoever creates them without naming a schema does not get them in `public`.
+      ...(home === undefined ? [] : [`schema = ${home}`]),
     ].join("\n");
     const bundle = join(directory, `${name}.tar.gz`);
     const root = "share/postgresql/extension";
