@@ -14,6 +14,7 @@ import { passedThrough, platformEnvironment } from "./functions/environment.ts";
 import { createFunctions } from "./functions/functions.ts";
 import { createGateway } from "./gateway/gateway.ts";
 import { listen } from "./gateway/listen.ts";
+import type { Service } from "./gateway/service.ts";
 import { SECRET_KEY } from "./keys.ts";
 import { lockFolder } from "./lock.ts";
 import type { Log } from "./log.ts";
@@ -81,10 +82,10 @@ async function start(
   const rest = createRest({ database, log });
   undo.push(() => rest.close());
   // The services sign and compare their own address, so the port must be known before they are made.
-  let gateway: ReturnType<typeof createGateway> | undefined;
+  const behindPort: { gateway?: Service } = {};
+  const starting = () => Promise.resolve(Response.json({ message: "The stack is starting" }, { status: 503 }));
   const listening = await listen({
-    fetch: (request) =>
-      gateway?.fetch(request) ?? Promise.resolve(Response.json({ message: "The stack is starting" }, { status: 503 })),
+    fetch: (request) => behindPort.gateway?.fetch(request) ?? starting(),
   }, { port: options.port });
   undo.push(listening.close);
   const url = `http://127.0.0.1:${listening.port}`;
@@ -100,7 +101,7 @@ async function start(
     log,
   });
   undo.push(() => functions.close());
-  gateway = createGateway({
+  behindPort.gateway = createGateway({
     services: {
       rest,
       auth: createAuth({ database, publicUrl: url, log }),

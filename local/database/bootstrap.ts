@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import pg from "pg";
+import type pg from "pg";
 import { messageOf, StartError } from "../errors.ts";
+import { connect } from "./connect.ts";
 import { STAND_INS, type StandInName, standInScript } from "./stand-ins.ts";
 
 /** Which of the platform's workers the database has itself; the stack runs stand-ins for the others. */
@@ -15,8 +16,7 @@ export interface Workers {
  * extensions that it lacks. What is there already stays as it is; a real Supabase is left alone altogether.
  */
 export async function bootstrap(url: string): Promise<Workers> {
-  const client = new pg.Client({ connectionString: url, application_name: "accord-bootstrap" });
-  await client.connect();
+  const client = await connect(url, "accord-bootstrap");
   try {
     if (await isSuperuser(client)) {
       await runScripts(client);

@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { parentPort, workerData } from "node:worker_threads";
-import { PGlite } from "@electric-sql/pglite";
+import { PGlite, type PGliteOptions } from "@electric-sql/pglite";
 import { vector } from "@electric-sql/pglite-pgvector";
 import { pgtap } from "@electric-sql/pglite-pgtap";
 import { pgcrypto } from "@electric-sql/pglite/contrib/pgcrypto";
 import { uuid_ossp } from "@electric-sql/pglite/contrib/uuid_ossp";
-import { standInExtensions } from "./stand-ins.ts";
+import { withStandInExtensions } from "./stand-ins.ts";
 import { WireServer } from "./wire/server.ts";
 
 /**
@@ -25,7 +25,12 @@ export type EmbeddedReport =
 
 const MAJOR_VERSION = "18";
 const SUPERUSER = "supabase_admin";
-const extensions = { vector, pgcrypto, pgtap, uuid_ossp, ...standInExtensions() };
+
+function create(options: PGliteOptions): Promise<PGlite> {
+  return withStandInExtensions((standIns) =>
+    PGlite.create({ ...options, extensions: { vector, pgcrypto, pgtap, uuid_ossp, ...standIns } })
+  );
+}
 
 /**
  * On hosted Supabase `postgres` is no superuser, and a migration that needs one fails there. PGlite's own `postgres`
@@ -52,7 +57,7 @@ function trustVector(db: PGlite): void {
 async function makeCluster(directory: string): Promise<void> {
   const unfinished = `${directory}.unfinished`;
   rmSync(unfinished, { recursive: true, force: true });
-  const db = await PGlite.create({ dataDir: unfinished, extensions });
+  const db = await create({ dataDir: unfinished });
   await renameSuperuser(db);
   await db.close();
   renameSync(unfinished, directory);
@@ -75,14 +80,14 @@ function refuseForeignFolder(directory: string): void {
 
 async function open(directory: string | undefined): Promise<PGlite> {
   if (directory === undefined) {
-    const db = await PGlite.create({ extensions });
+    const db = await create({});
     await renameSuperuser(db);
     return db;
   }
   if (existsSync(directory)) refuseForeignFolder(directory);
   if (!existsSync(directory)) await makeCluster(directory);
   try {
-    return await PGlite.create({ dataDir: directory, username: SUPERUSER, extensions });
+    return await create({ dataDir: directory, username: SUPERUSER });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new Error(

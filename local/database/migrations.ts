@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import pg from "pg";
 import { messageOf, StartError } from "../errors.ts";
+import { connect } from "./connect.ts";
 import { splitStatements, type Statement } from "./statements.ts";
 
 /** Where the official CLI keeps its account, so that `db push` and this stack agree on what was applied. */
@@ -23,9 +24,7 @@ export interface AppliedMigrations {
 
 /** Applies what `supabase/migrations` holds and the database does not, each file in a transaction of its own. */
 export async function migrate(url: string, directory: string, options: { seed: boolean }): Promise<AppliedMigrations> {
-  const client = new pg.Client({ connectionString: url, application_name: "accord-migrations" });
-  // A statement in a migration may say so with a notice; an error says more and ends the run.
-  await client.connect();
+  const client = await connect(url, "accord-migrations");
   try {
     await client.query(HISTORY);
     const { rows } = await client.query<{ version: string }>(

@@ -1,6 +1,6 @@
 import { Worker } from "node:worker_threads";
-import pg from "pg";
 import { codeOf, messageOf, StartError } from "../errors.ts";
+import { connect } from "./connect.ts";
 import type { EmbeddedReport, EmbeddedRequest } from "./embedded.ts";
 
 /** A database that answers, and how to reach it. */
@@ -23,17 +23,15 @@ export async function openEmbedded(
   });
   const closed = new Promise<void>((resolve) => worker.once("exit", () => resolve()));
   const port = await new Promise<number>((resolve, reject) => {
+    // What goes wrong before the first answer is the start's own failure; afterwards somebody must be told.
+    let fail = (report: { code?: string; message: string }) => reject(startErrorOf(report, request.port));
     worker.on("message", (report: EmbeddedReport) => {
-      if (report.kind === "listening") resolve(report.port);
-      if (report.kind === "failed") {
-        reject(startErrorOf(report, request.port));
-        onBroken(report.message);
-      }
+      if (report.kind === "failed") fail(report);
+      if (report.kind !== "listening") return;
+      fail = ({ message }) => onBroken(message);
+      resolve(report.port);
     });
-    worker.on("error", (error) => {
-      reject(new StartError(`The embedded database cannot start: ${error.message}`, { cause: error }));
-      onBroken(error.message);
-    });
+    worker.on("error", (error) => fail({ message: `The embedded database has stopped: ${error.message}` }));
   }).catch(async (error: unknown) => {
     await worker.terminate();
     throw error;
@@ -60,13 +58,10 @@ const OLDEST_SUPPORTED = 150_000;
 /** Any Postgres that answers at `url`; nothing in it is touched here. */
 export async function openExternal(url: string): Promise<OpenDatabase> {
   const shown = withoutPassword(url);
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 5_000 });
-  try {
-    await client.connect();
-  } catch (cause) {
+  const client = await connect(url, "accord-start", { connectionTimeoutMillis: 5_000 }).catch((cause: unknown) => {
     const reason = codeOf(cause) ?? messageOf(cause);
     throw new StartError(`The database at ${shown} cannot be reached: ${reason}. Check --database-url.`, { cause });
-  }
+  });
   try {
     const { rows: [version] } = await client.query<{ number: number; name: string }>(
       "select current_setting('server_version_num')::int as number, current_setting('server_version') as name",

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -19,9 +19,20 @@ export function standInScript(name: StandInName): string {
   return readFileSync(new URL(`./stand-ins/${name}.sql`, import.meta.url), "utf8");
 }
 
-/** The stand-ins as real extensions, so that `create extension pg_net` works as written. */
-export function standInExtensions(): Extensions {
+/**
+ * The stand-ins as real extensions, so that `create extension pg_net` works as written. PGlite reads them while it
+ * opens, from a folder that is gone afterwards.
+ */
+export async function withStandInExtensions<T>(open: (extensions: Extensions) => Promise<T>): Promise<T> {
   const directory = mkdtempSync(join(tmpdir(), "accord-extensions-"));
+  try {
+    return await open(standInExtensions(directory));
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+function standInExtensions(directory: string): Extensions {
   const names = Object.keys(STAND_INS) as StandInName[];
   return Object.fromEntries(names.map((name) => {
     const { version, home } = STAND_INS[name];

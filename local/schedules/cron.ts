@@ -1,5 +1,6 @@
 import { Cron } from "croner";
 import pg from "pg";
+import { connect } from "../database/connect.ts";
 import { messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
 
@@ -36,8 +37,7 @@ export async function startCron(url: string, log: Log): Promise<Schedules> {
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
-  const listener = new pg.Client({ connectionString: url, application_name: "accord-cron" });
-  await listener.connect();
+  const listener = await connect(url, "accord-cron");
   listener.on("error", (error) => {
     if (!closed) log.warn(`schedules stopped: ${error.message}`);
   });
@@ -114,8 +114,7 @@ export async function startCron(url: string, log: Log): Promise<Schedules> {
 }
 
 async function runJob(url: string, job: Job): Promise<void> {
-  const client = new pg.Client({ connectionString: url, application_name: "pg_cron" });
-  await client.connect();
+  const client = await connect(url, "pg_cron");
   try {
     const { rows: [run] } = await client.query<{ runid: string }>(
       `insert into cron.job_run_details (jobid, job_pid, database, username, command, status, start_time)

@@ -1,4 +1,5 @@
 import pg from "pg";
+import { connect } from "../database/connect.ts";
 import { messageOf } from "../errors.ts";
 import type { Log } from "../log.ts";
 import type { Schedules } from "./cron.ts";
@@ -32,13 +33,12 @@ const KEEP_RESPONSES = "6 hours";
  */
 export async function startNet(url: string, log: Log): Promise<Schedules> {
   const pool = new pg.Pool({ connectionString: url, max: 2, application_name: "accord-net" });
-  const listener = new pg.Client({ connectionString: url, application_name: "accord-net" });
+  const listener = await connect(url, "accord-net");
   const sending = new Set<Promise<void>>();
   const stop = new AbortController();
   let draining = false;
   let again = false;
 
-  await listener.connect();
   const complain = (error: Error) => {
     if (!stop.signal.aborted) log.warn(`queued requests stopped: ${error.message}`);
   };
