@@ -18,7 +18,11 @@ export default defineConfig({
         extends: true,
         test: {
           name: "postgres",
-          include: ["tests/postgres/**/*.test.ts", "tests/sql/**/*.test.ts", "tests/local/**/*.test.ts", "tests/functions/**/*.test.ts"],
+          include: ["postgres", "sql", "local", "functions", "official-cli"].map((suite) =>
+            `tests/${suite}/**/*.test.ts`
+          ),
+          // Deploying a function asks nothing of a database.
+          exclude: ["tests/official-cli/deploy.test.ts"],
         },
       },
     ],

@@ -98,6 +98,8 @@ as $$
         else false
     end;
 $$;
+comment on function private.fits_setting is 'Whether a value is of its kind and within its limits.';
+revoke all on function private.fits_setting from public;
 
 create table private.settings (
     name text primary key check (name ~ '^[a-z][a-z0-9_]*$'),

@@ -1,0 +1,100 @@
+-- Who may do what with tables, views and sequences. A new one fails here until somebody has decided.
+begin;
+create extension if not exists pgtap with schema extensions;
+set local search_path = extensions, public;
+select plan(6);
+
+create temporary view grants as
+select
+    c.oid,
+    format('%s.%s', n.nspname, c.relname) as object,
+    coalesce(g.grants, 'nobody') as grants
+from pg_catalog.pg_class as c
+join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+left join lateral (
+    select string_agg(format('%s: %s', role, privileges), '; ' order by role) as grants
+    from (
+        select
+            case a.grantee when 0 then 'everybody' else a.grantee::regrole::text end as role,
+            string_agg(lower(a.privilege_type), ', ' order by a.privilege_type) as privileges
+        from aclexplode(c.relacl) as a
+        where a.grantee <> c.relowner
+        group by a.grantee
+    ) as by_role
+) as g on true
+where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S');
+
+select set_eq(
+    'select object, grants from grants',
+    $$values
+        ('private.settings', 'service_role: select'),
+        ('public.alerts', 'authenticated: select; service_role: delete, insert, select, update'),
+        ('public.alerts_id_seq', 'nobody'),
+        ('public.documents', 'anon: select; authenticated: delete, insert, select, update; service_role: delete, insert, select, update'),
+        ('public.faq_items', 'anon: select; authenticated: delete, insert, select, update; service_role: delete, insert, select, update')
+    $$,
+    'each table, view and sequence is granted to those it is meant for and nobody else'
+);
+
+select set_eq(
+    $$
+        select format('%s.%s', g.object, a.attname) as object, format('%s: %s', x.grantee::regrole, lower(x.privilege_type)) as grants
+        from grants as g
+        join pg_catalog.pg_attribute as a on a.attrelid = g.oid
+        cross join aclexplode(a.attacl) as x
+    $$,
+    $$values ('public.alerts.resolved_at', 'authenticated: update')$$,
+    'no single column is granted but the one that resolves an alert'
+);
+
+select is_empty(
+    $$select object from grants join pg_catalog.pg_class as c using (oid) where c.relkind in ('r', 'p') and not c.relrowsecurity$$,
+    'row-level security is enabled on every table'
+);
+
+select is_empty(
+    $$
+        select object
+        from grants
+        join pg_catalog.pg_class as c using (oid)
+        where c.relkind = 'v' and 'security_invoker=true' <> all (coalesce(c.reloptions, '{}'))
+    $$,
+    'no view shows rows that its reader could not see'
+);
+
+select set_eq(
+    $$
+        select
+            format('%s.%s', schemaname, tablename) as object,
+            policyname::text as name, lower(cmd) as verb, array_to_string(roles, ', ') as roles, permissive
+        from pg_catalog.pg_policies
+        where schemaname in ('public', 'private')
+    $$,
+    $$values
+        ('public.alerts', 'administrators read alerts', 'select', 'authenticated', 'PERMISSIVE'),
+        ('public.alerts', 'administrators resolve alerts', 'update', 'authenticated', 'PERMISSIVE'),
+        ('public.documents', 'administrators delete', 'delete', 'authenticated', 'PERMISSIVE'),
+        ('public.documents', 'administrators insert', 'insert', 'authenticated', 'PERMISSIVE'),
+        ('public.documents', 'administrators update', 'update', 'authenticated', 'PERMISSIVE'),
+        ('public.documents', 'each reads what is theirs, anyone what is public', 'select', 'anon, authenticated', 'PERMISSIVE'),
+        ('public.faq_items', 'administrators delete', 'delete', 'authenticated', 'PERMISSIVE'),
+        ('public.faq_items', 'administrators insert', 'insert', 'authenticated', 'PERMISSIVE'),
+        ('public.faq_items', 'administrators update', 'update', 'authenticated', 'PERMISSIVE'),
+        ('public.faq_items', 'anyone reads what is published', 'select', 'anon, authenticated', 'PERMISSIVE')
+    $$,
+    'each policy is one that somebody has decided on'
+);
+
+select set_eq(
+    $$
+        select format('%s: %s', case a.grantee when 0 then 'everybody' else a.grantee::regrole::text end, lower(a.privilege_type))
+        from pg_catalog.pg_namespace as n
+        cross join aclexplode(n.nspacl) as a
+        where n.nspname = 'private' and a.grantee <> n.nspowner
+    $$,
+    $$values ('anon: usage'), ('authenticated: usage'), ('service_role: usage')$$,
+    'callers of the API may name what is in private and make nothing there'
+);
+
+select * from finish();
+rollback;
