@@ -1,0 +1,16 @@
+import process from "node:process";
+import { type Figure, printFigure } from "./report.ts";
+import { start } from "./start.ts";
+
+const BENCHMARKS: Record<string, () => Promise<Figure[]>> = { start };
+
+const names = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
+const unknown = names.find((name) => !(name in BENCHMARKS));
+if (unknown !== undefined) {
+  console.error(`There is no benchmark "${unknown}"; there are ${Object.keys(BENCHMARKS).join(", ")}.`);
+  process.exit(1);
+}
+for (const [name, run] of Object.entries(BENCHMARKS)) {
+  if (names.length > 0 && !names.includes(name)) continue;
+  for (const figure of await run()) printFigure(figure);
+}

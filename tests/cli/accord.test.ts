@@ -1,0 +1,165 @@
+import { spawn } from "node:child_process";
+import { createServer } from "node:http";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import pg from "pg";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { LOCAL_SECRET_KEY, LOCAL_URL } from "../../cli/project.ts";
+import { SECRET_KEY } from "../../local/keys.ts";
+import { readOptions } from "../../local/options.ts";
+import { launch, type Launched } from "../support/launch.ts";
+
+const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
+
+let stack: Launched;
+let database: pg.Client;
+
+beforeAll(async () => {
+  stack = await launch(["--memory"]);
+  database = new pg.Client({ connectionString: stack.databaseUrl });
+  await database.connect();
+});
+
+afterAll(async () => {
+  await database.end();
+  await stack.stop();
+});
+
+interface Said {
+  code: number | null;
+  out: string;
+  error: string;
+}
+
+/** Runs the command as a person would, without the variables of whoever runs the tests. */
+function accord(args: string[], environment: NodeJS.ProcessEnv = {}): Promise<Said> {
+  const { PATH, HOME } = process.env;
+  const child = spawn(process.execPath, ["--import", "tsx", MAIN, ...args], { env: { PATH, HOME, ...environment } });
+  const said: Said = { code: null, out: "", error: "" };
+  child.stdout.on("data", (chunk) => (said.out += chunk));
+  child.stderr.on("data", (chunk) => (said.error += chunk));
+  return new Promise((resolve) => child.once("close", (code) => resolve({ ...said, code })));
+}
+
+const here = () => ["--url", stack.url];
+
+describe("accord doctor", () => {
+  it("finds everything in place on a stack that has just started, and exits 0", async () => {
+    const { code, out } = await accord(["doctor", ...here()]);
+    expect(out).toMatch(/ok {4}extension vector +version/);
+    expect(out).toMatch(/ok {4}key automations_key +the key in Vault is the secret key named default/);
+    expect(out).toMatch(/All \d+ checks pass\./);
+    expect(code).toBe(0);
+  });
+
+  it("names the mend for what is missing, exits 2, and says nothing of the secret itself", async () => {
+    await database.query(
+      "select vault.update_secret(id, 'sb_secret_forged') from vault.secrets where name = 'automations_key'",
+    );
+    await database.query("delete from vault.secrets where name = 'project_url'");
+    await database.query("select cron.unschedule('accord-housekeeping')");
+    try {
+      const { code, out } = await accord(["doctor", ...here()]);
+      expect(code).toBe(2);
+      expect(out).toMatch(/FAIL {2}secret project_url +missing from Vault/);
+      expect(out).toContain("Run: select vault.create_secret('https://<project>.supabase.co', 'project_url');");
+      expect(out).toMatch(/FAIL {2}key automations_key +the key in Vault is none of the project's secret keys/);
+      expect(out).toMatch(/FAIL {2}schedule accord-housekeeping +not scheduled/);
+      expect(out).toMatch(/3 of \d+ checks fail\./);
+      expect(out).not.toContain("forged");
+    } finally {
+      await database.query("select vault.create_secret($1, 'project_url')", [stack.url]);
+      await database.query("select vault.update_secret(id, $1) from vault.secrets where name = 'automations_key'", [
+        SECRET_KEY,
+      ]);
+      await database.query(
+        "select cron.schedule('accord-housekeeping', '17 3 * * *', 'select private.housekeeping()')",
+      );
+    }
+  });
+
+  it("gives programs the same as JSON, and nothing else", async () => {
+    const { code, out, error } = await accord(["doctor", "--json", ...here()]);
+    const answer = JSON.parse(out) as { ok: boolean; checks: { name: string; ok: boolean }[] };
+    expect(answer.ok).toBe(true);
+    expect(answer.checks.map(({ name }) => name)).toContain("secret project_url");
+    expect(error).toBe("");
+    expect(code).toBe(0);
+  });
+
+  it("tells a project without the migrations and without the functions how to get them", async () => {
+    const project = createServer((request, response) => {
+      response.statusCode = 404;
+      response.setHeader("content-type", "application/json");
+      response.end(JSON.stringify(
+        request.url?.startsWith("/rest/v1/rpc/health_checks")
+          ? { code: "PGRST202", message: "Could not find the function", details: null, hint: null }
+          : { code: "NOT_FOUND", message: "Requested function was not found" },
+      ));
+    });
+    await new Promise<void>((resolve) => project.listen(0, "127.0.0.1", resolve));
+    const address = project.address();
+    const port = typeof address === "object" && address !== null ? address.port : 0;
+    const { code, out } = await accord(["doctor", "--url", `http://127.0.0.1:${port}`]);
+    await new Promise((resolve) => project.close(resolve));
+    expect(out).toMatch(/FAIL {2}database +answers, but Accord's migrations are not applied/);
+    expect(out).toContain("Run: supabase db push.");
+    expect(code).toBe(2);
+  });
+});
+
+describe("accord status", () => {
+  it("shows content, schedules and open alerts", async () => {
+    await database.query("select private.raise_alert('queue_stuck', 'faq_items', 'Nothing has moved for an hour')");
+    const { code, out } = await accord(["status", ...here()]);
+    expect(out).toMatch(/faq_items +\d+ +\d+/);
+    expect(out).toMatch(/accord-housekeeping +17 3 \* \* \* +never/);
+    expect(out).toMatch(
+      /Open alerts: 1\n {2}queue_stuck \(faq_items\), 1×, last \d+ s ago\n +Nothing has moved for an hour/,
+    );
+    expect(code).toBe(0);
+    await database.query("select private.resolve_alert('queue_stuck', 'faq_items')");
+    expect((await accord(["status", ...here()])).out).toContain("No open alerts");
+  });
+});
+
+describe("accord refuses", () => {
+  it.each([
+    [["frobnicate"], 'There is no command "frobnicate"; there are status, doctor.'],
+    [["doctor", "please"], 'doctor takes no "please".'],
+    [["doctor", "--verbos"], "Unknown option '--verbos'. See npm run accord -- --help."],
+    [["doctor", "--url", "nowhere"], '"nowhere" is not the URL of a project; it looks like https://'],
+    [["doctor", "--url", "https://example.supabase.co"], "https://example.supabase.co needs a key: put a secret key"],
+    [
+      ["doctor", "--url", "http://127.0.0.1:9"],
+      "http://127.0.0.1:9 does not answer (bad port). Start the stack with npm start",
+    ],
+  ])("%j in one line, with exit code 1", async (args, said) => {
+    const { code, out, error } = await accord(args);
+    expect(error).toContain(said);
+    expect(error.trim().split("\n")).toHaveLength(1);
+    expect(out).toBe("");
+    expect(code).toBe(1);
+  });
+
+  it("a wrong key without repeating it", async () => {
+    const { code, error } = await accord(["doctor", ...here()], { SUPABASE_SECRET_KEY: "sb_secret_wrong" });
+    expect(error).toContain("401 Invalid API key. Check SUPABASE_SECRET_KEY.");
+    expect(error).not.toContain("sb_secret_wrong");
+    expect(code).toBe(1);
+  });
+
+  it("as JSON when JSON was asked for", async () => {
+    const { code, out } = await accord(["nothing", "--json"]);
+    expect(JSON.parse(out)).toMatchObject({
+      error: { message: 'There is no command "nothing"; there are status, doctor.' },
+    });
+    expect(code).toBe(1);
+  });
+});
+
+it("looks by default for the very stack that npm start starts", () => {
+  const options = readOptions([]);
+  expect(options === "help" ? "" : `http://127.0.0.1:${options.port}`).toBe(LOCAL_URL);
+  expect(LOCAL_SECRET_KEY).toBe(SECRET_KEY);
+});
