@@ -92,7 +92,8 @@ begin
         select exists (
             select from unnest(expected_operations) as expected(operation)
             where expected.operation <> ''
-            and regexp_replace(expected.operation, '^storage\.', '') = regexp_replace(storage.operation(), '^storage\.', '')
+            and regexp_replace(expected.operation, '^storage\.', '')
+                = regexp_replace(storage.operation(), '^storage\.', '')
         )
     $function$;
 
