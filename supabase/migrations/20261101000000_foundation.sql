@@ -307,7 +307,10 @@ stable
 security definer -- Vault is readable to the owner alone
 set search_path = ''
 as $$
-    select nullif(btrim(decrypted_secret), '') from vault.decrypted_secrets as s where s.name = vault_secret.name;
+    -- A key pasted with its line break would break the header that carries it.
+    select nullif(btrim(s.decrypted_secret, E' \t\r\n'), '')
+    from vault.decrypted_secrets as s
+    where s.name = vault_secret.name;
 $$;
 comment on function private.vault_secret(text) is 'A secret of Vault, null when it is missing or blank. Granted to nobody.';
 revoke all on function private.vault_secret(text) from public;
@@ -518,7 +521,7 @@ revoke all on function private.touch_updated_at() from public;
 
 create table public.faq_items (
     id uuid primary key default gen_random_uuid(),
-    question text not null check (btrim(question) <> ''),
+    question text not null check (question ~ '\S'),
     answer text not null default '',
     category text,
     locale text not null default 'fr' check (locale ~ '^[a-z]{2}(-[A-Z]{2})?$'),
