@@ -439,7 +439,7 @@ as $$
 declare
     teller regprocedure;
     told jsonb;
-    checks jsonb := '[]';
+    checks jsonb := '[]'::jsonb;
     matching text;
 begin
     perform private.require_admin();
