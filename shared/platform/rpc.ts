@@ -1,11 +1,15 @@
+import type { Database } from "./database.types.ts";
 import { DatabaseError } from "./errors.ts";
 
+/** A function that the migrations make for callers; `npm run types` brings the list up to date. */
+export type RpcName = keyof Database["public"]["Functions"];
+
 /** Calls one function of the database by its name, with named arguments. */
-export type Rpc = (name: string, args?: Record<string, unknown>) => Promise<unknown>;
+export type Rpc = (name: RpcName, args?: Record<string, unknown>) => Promise<unknown>;
 
 /** As much of supabase-js as an `Rpc` needs. */
 interface RpcClient {
-  rpc(name: string, args?: Record<string, unknown>): PromiseLike<{
+  rpc(name: RpcName, args?: Record<string, unknown>): PromiseLike<{
     data: unknown;
     error: { message: string; code: string; hint: string | null; details: string | null } | null;
     status: number;

@@ -1,6 +1,10 @@
 import { createSupabaseContext, type SupabaseContext } from "@supabase/server";
 import { corsHeaders } from "@supabase/supabase-js/cors";
+import type { Database } from "../../../shared/platform/database.types.ts";
 import { AccordError, errorBodyOf, InvalidRequestError, RefusedError } from "../../../shared/platform/errors.ts";
+
+/** Who calls and what they may reach, with the tables and functions that the migrations make. */
+export type Context = SupabaseContext<Database>;
 
 /**
  * A door for staff: machines with a secret key, and people whose token says role admin in app_metadata. It does what
@@ -8,7 +12,7 @@ import { AccordError, errorBodyOf, InvalidRequestError, RefusedError } from "../
  */
 export function staffDoor(
   { methods }: { methods: string[] },
-  work: (request: Request, context: SupabaseContext) => Promise<unknown>,
+  work: (request: Request, context: Context) => Promise<unknown>,
 ): (request: Request) => Promise<Response> {
   async function answer(request: Request): Promise<Response> {
     if (!methods.includes(request.method)) {
@@ -27,8 +31,8 @@ export function staffDoor(
   };
 }
 
-async function staffContextOf(request: Request): Promise<SupabaseContext> {
-  const { data: context, error } = await createSupabaseContext(request, {
+async function staffContextOf(request: Request): Promise<Context> {
+  const { data: context, error } = await createSupabaseContext<Database>(request, {
     auth: ["secret:automations", "secret", "user"],
   });
   if (error !== null) {
