@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
 import type { Extensions } from "@electric-sql/pglite";
@@ -25,6 +26,7 @@ export function standInScript(name: StandInName): string {
  */
 export async function withStandInExtensions<T>(open: (extensions: Extensions) => Promise<T>): Promise<T> {
   const directory = mkdtempSync(join(tmpdir(), "accord-extensions-"));
+  process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   try {
     return await open(standInExtensions(directory));
   } finally {

@@ -1,4 +1,4 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
@@ -13,13 +13,13 @@ declare module "vitest" {
 
 /** One stack for all suites of a lane: the embedded database, or the real Postgres that DATABASE_URL names. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const database = project.name === "postgres"
-    ? ["--database-url", realPostgres(), "--data", mkdtempSync(join(tmpdir(), "accord-test-"))]
-    : ["--memory"];
+  const folder = mkdtempSync(join(tmpdir(), "accord-lane-"));
+  const database = project.name === "postgres" ? ["--database-url", realPostgres(), "--data", folder] : ["--memory"];
   const stack = await launch(database);
   project.provide("stack", { url: stack.url, databaseUrl: stack.databaseUrl });
   return async () => {
     await stack.stop();
+    rmSync(folder, { recursive: true, force: true });
   };
 }
 
