@@ -3,6 +3,8 @@ import { parseArgs } from "node:util";
 import { z } from "zod";
 import { messageOf, StartError } from "./errors.ts";
 
+const DEFAULT_DATA = ".accord";
+
 const port = (flag: string) =>
   z.string().regex(/^\d+$/, `--${flag} takes a number`).transform(Number)
     .refine((value) => value <= 65_535, `--${flag} takes a port of at most 65535`);
@@ -11,7 +13,7 @@ const port = (flag: string) =>
 const Options = z.object({
   port: port("port").default(54_321),
   "db-port": port("db-port").default(54_322),
-  data: z.string().min(1, "--data takes a folder").default(".accord"),
+  data: z.string().min(1, "--data takes a folder").optional(),
   memory: z.boolean().default(false),
   "no-seed": z.boolean().default(false),
   "database-url": z.string().regex(
@@ -50,17 +52,22 @@ export function readOptions(args: string[]): StackOptions | "help" {
   if (!values.success) {
     const [issue] = values.error.issues;
     const flag = String(issue?.path[0] ?? "");
-    throw new StartError(`${issue?.message}, not "${String(parse(args)[flag])}". See npm start -- --help.`);
+    // A database's URL may hold a password.
+    const given = flag === "database-url" ? "" : `, not "${String(parse(args)[flag])}"`;
+    throw new StartError(`${issue?.message}${given}. See npm start -- --help.`);
   }
   const { data } = values;
   if (data.help) return "help";
   if (data.memory && data["database-url"] !== undefined) {
     throw new StartError("--memory and --database-url exclude each other: that database keeps its own state.");
   }
+  if (data.memory && data.data !== undefined) {
+    throw new StartError("--memory and --data exclude each other: with --memory nothing is kept.");
+  }
   return {
     port: data.port,
     databasePort: data["db-port"],
-    dataDirectory: data.memory ? undefined : resolve(data.data),
+    dataDirectory: data.memory ? undefined : resolve(data.data ?? DEFAULT_DATA),
     seed: !data["no-seed"],
     databaseUrl: data["database-url"],
     verbose: data.verbose,

@@ -110,7 +110,8 @@ async function start(
     },
     log,
   });
-  await keepOwnSecrets(database, url);
+  if (isThisMachine(opened.url)) await keepOwnSecrets(database, url);
+  else log.warn(`${withoutPassword(opened.url)} is not on this machine: its Vault is left as it is`);
   return { url, databaseUrl: opened.url, database: opened.kind, migrations: applied, seeded };
 }
 
@@ -135,10 +136,7 @@ async function startWorkers(
   if (!workers.cron) undo.push((await startCron(url, log)).close);
 }
 
-/**
- * What the database needs to call this stack's functions. An address that is not one of this machine's belongs to a
- * real project and stays.
- */
+/** What the database needs to call this stack's functions; what somebody else has put there stays. */
 async function keepOwnSecrets(database: Database, url: string): Promise<void> {
   await database.asStack(async (tx) => {
     for (const [name, value] of [["project_url", url], ["automations_key", SECRET_KEY]] as const) {

@@ -57,7 +57,9 @@ export async function startNet(url: string, log: Log): Promise<Schedules> {
       );
       again ||= rows.length === BATCH_SIZE;
       for (const request of rows) {
-        const sent = deliver(request).finally(() => sending.delete(sent));
+        const sent = deliver(request)
+          .catch((error: unknown) => log.warn(`request ${request.id} could not be sent: ${messageOf(error)}`))
+          .finally(() => sending.delete(sent));
         sending.add(sent);
       }
     } while (again && !stop.signal.aborted);
@@ -104,7 +106,7 @@ export async function startNet(url: string, log: Log): Promise<Schedules> {
 }
 
 async function send(request: QueuedRequest, stop: AbortSignal): Promise<Outcome> {
-  const timeout = AbortSignal.timeout(request.timeout_milliseconds);
+  const timeout = AbortSignal.timeout(Math.max(0, request.timeout_milliseconds));
   try {
     const response = await fetch(request.url, {
       method: request.method,

@@ -265,14 +265,22 @@ create policy "administrators resolve alerts" on public.alerts
     for update to authenticated using ((select public.is_admin())) with check ((select public.is_admin()));
 
 create function private.raise_alert(kind text, subject text, message text) returns void
-language sql
+language plpgsql
 security definer -- a problem is recorded whoever meets it
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+    -- This may be a user's own transaction, and it must wait for nobody: whoever has the problem in hand just now, in a
+    -- transaction that is still open, records it for all.
+    if not pg_try_advisory_xact_lock(hashtextextended(concat_ws(' ', 'accord alert', raise_alert.kind, raise_alert.subject), 0)) then
+        return;
+    end if;
     insert into public.alerts as a (kind, subject, message)
-    values (kind, coalesce(subject, ''), left(message, 1000))
+    values (raise_alert.kind, coalesce(raise_alert.subject, ''), left(raise_alert.message, 1000))
     on conflict (kind, subject) where resolved_at is null do update
     set message = excluded.message, last_seen_at = greatest(a.last_seen_at, now()), count = a.count + 1;
+end
 $$;
 comment on function private.raise_alert(text, text, text) is 'Opens an alert, or counts one that is open. The message must hold no secret.';
 revoke all on function private.raise_alert(text, text, text) from public;
@@ -283,9 +291,15 @@ language sql
 security definer -- as raise_alert()
 set search_path = ''
 as $$
+    -- One that somebody else is changing just now is left to them.
     update public.alerts as a
     set resolved_at = now()
-    where a.kind = resolve_alert.kind and a.subject = resolve_alert.subject and a.resolved_at is null;
+    where a.id in (
+        select open.id
+        from public.alerts as open
+        where open.kind = resolve_alert.kind and open.subject = resolve_alert.subject and open.resolved_at is null
+        for update skip locked
+    );
 $$;
 comment on function private.resolve_alert(text, text) is 'Closes an alert whose problem is gone; no open alert, no change.';
 revoke all on function private.resolve_alert(text, text) from public;

@@ -55,7 +55,7 @@ export class Backend {
   async drop(session: ClientSession, options: { inTransaction: boolean; temporaryTables: boolean }): Promise<void> {
     if (options.inTransaction) await this.exchange(query("rollback"), () => {});
     if (this.#current === session) await this.#leave();
-    const names = [...session.statements.keys()].filter((name) => name !== "");
+    const names = [...session.statements.keys(), ...session.sqlStatements].filter((name) => name !== "");
     if (names.length > 0) await this.exchange(Buffer.concat([...names.map(closeStatement), sync()]), () => {});
     if (options.temporaryTables) await this.#db.exec("discard temp");
   }
@@ -63,6 +63,11 @@ export class Backend {
   /** Prepares this client's statements anew after another client's `deallocate all`. */
   async restoreStatements(session: ClientSession): Promise<void> {
     for (const parse of session.statements.values()) await this.exchange(Buffer.concat([parse, sync()]), () => {});
+  }
+
+  /** Listens for those who still want to, after somebody has stopped listening for all. */
+  async listenAgain(channels: Set<string>): Promise<void> {
+    for (const channel of channels) await this.exchange(query(`listen "${channel.replaceAll('"', '""')}"`), () => {});
   }
 
   /** Feeds whole messages and hands on whole answers; tells the transaction status of the last ReadyForQuery. */

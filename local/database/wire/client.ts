@@ -12,7 +12,7 @@ import {
   ProtocolError,
   readyForQuery,
 } from "./frames.ts";
-import { ClientSession } from "./session.ts";
+import { ClientSession, type Effects, NO_EFFECTS } from "./session.ts";
 import { readGreeting, settingsOf } from "./startup.ts";
 import type { TurnEnd, Turns } from "./turns.ts";
 import { Buffer } from "node:buffer";
@@ -35,7 +35,9 @@ export class Client {
   #copying = false;
   #status: TransactionStatus = "I";
   #statementsLost = false;
+  #effects: Effects = NO_EFFECTS;
   #gone = false;
+  #refused = false;
 
   constructor(id: number, socket: Socket, backend: Backend, turns: Turns<Client>, others: ReadonlySet<Client>) {
     this.#id = id;
@@ -61,10 +63,19 @@ export class Client {
   }
 
   #receive(chunk: Buffer): void {
-    try {
+    this.#guarded(() => {
       let rest = chunk;
-      while (this.#greeting !== undefined && rest.length > 0) rest = this.#greet(rest);
-      if (rest.length > 0) { for (const message of this.#splitter.push(rest)) this.#collect(message); }
+      while (this.#greeting !== undefined && !this.#refused && rest.length > 0) rest = this.#greet(rest);
+      if (!this.#refused && rest.length > 0) {
+        for (const message of this.#splitter.push(rest)) this.#collect(message);
+      }
+    });
+  }
+
+  /** What cannot be a message ends this connection, and nothing else. */
+  #guarded(read: () => void): void {
+    try {
+      read();
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#refuse("08P01", error.message);
@@ -120,15 +131,20 @@ export class Client {
   }
 
   #collect(message: Frame): void {
+    if (this.#refused) return;
     if (message.type === "X") return void this.#socket.end();
     const session = this.#session;
     if (session === undefined) {
       // Sent before the startup was answered: it takes its turn behind it.
-      return this.#turns.take(this, () => (this.#collect(message), Promise.resolve("released")));
+      return this.#turns.take(this, () => (this.#guarded(() => this.#collect(message)), Promise.resolve("released")));
     }
     const observed = session.observe(message);
     this.#batch.push(observed.bytes);
-    if (observed.dropsAllStatements) { for (const other of this.#others) other.#statementsLost = other !== this; }
+    this.#effects = {
+      copiesIn: observed.copiesIn,
+      dropsAllStatements: this.#effects.dropsAllStatements || observed.dropsAllStatements,
+      stopsListening: this.#effects.stopsListening || observed.stopsListening,
+    };
     if (observed.copiesIn) {
       // PGlite takes a COPY whole or not at all: the client is asked for its data before the server sees the command.
       this.#copying = true;
@@ -140,14 +156,19 @@ export class Client {
     const hideCopyInResponse = this.#copying;
     this.#copying = false;
     const batch = Buffer.concat(this.#batch);
+    const effects = this.#effects;
+    this.#effects = NO_EFFECTS;
     this.#batch = [];
-    this.#turns.take(this, () => this.#speak(session, batch, { flush: message.type === "H", hideCopyInResponse }));
+    this.#turns.take(
+      this,
+      () => this.#speak(session, batch, { flush: message.type === "H", hideCopyInResponse, effects }),
+    );
   }
 
   async #speak(
     session: ClientSession,
     batch: Buffer,
-    options: { flush: boolean; hideCopyInResponse: boolean },
+    options: { flush: boolean; hideCopyInResponse: boolean; effects: Effects },
   ): Promise<TurnEnd> {
     if (this.#gone) return "released";
     await this.#backend.become(session);
@@ -160,7 +181,17 @@ export class Client {
       }
     });
     this.#status = status ?? this.#status;
+    await this.#makeGood(options.effects);
     return this.#status === "I" && !options.flush ? "released" : "kept";
+  }
+
+  /** What one client may do to its own session would here be done to all: the others get back what was theirs. */
+  async #makeGood({ dropsAllStatements, stopsListening }: Effects): Promise<void> {
+    for (const other of this.#others) if (dropsAllStatements && other !== this) other.#statementsLost = true;
+    if (!stopsListening) return;
+    await this.#backend.listenAgain(
+      new Set([...this.#others].flatMap((client) => [...client.#session?.channels ?? []])),
+    );
   }
 
   /** A notification goes to everyone who listens, whoever's transaction sent it. */
@@ -172,6 +203,7 @@ export class Client {
   }
 
   #refuse(code: string, message: string, hint?: string): TurnEnd {
+    this.#refused = true;
     this.#socket.end(errorResponse("FATAL", code, message, hint));
     return "released";
   }
@@ -182,7 +214,9 @@ export class Client {
     const session = this.#session;
     if (session === undefined) return;
     this.#turns.take(this, async () => {
-      const othersUseTemporary = [...this.#others].some((other) => other.#session?.usesTemporaryTables);
+      const othersUseTemporary = [...this.#others].some((other) =>
+        other !== this && other.#session?.usesTemporaryTables
+      );
       await this.#backend.drop(session, {
         inTransaction: this.#status !== "I",
         temporaryTables: session.usesTemporaryTables && !othersUseTemporary,

@@ -1,5 +1,7 @@
+import type { Buffer } from "node:buffer";
+import { ProtocolError } from "./frames.ts";
+
 /** What a client says before its first message: a wish for encryption, a cancel, or who it is. */
-import { Buffer } from "node:buffer";
 export type Greeting =
   | { kind: "encryption" }
   | { kind: "cancel" }
@@ -10,11 +12,14 @@ const SSL_REQUEST = 80877103;
 const GSS_REQUEST = 80877104;
 const CANCEL_REQUEST = 80877102;
 const PROTOCOL_3 = 3;
+/** As Postgres itself: nobody has more to say than this before the first message. */
+const LONGEST_GREETING = 10_000;
 
 /** The greeting at the head of `buffer` and how many bytes it took; undefined while it is incomplete. */
 export function readGreeting(buffer: Buffer): { greeting: Greeting; length: number } | undefined {
   if (buffer.length < 8) return undefined;
   const length = buffer.readInt32BE(0);
+  if (length < 8 || length > LONGEST_GREETING) throw new ProtocolError(`A greeting of ${length} bytes is not possible`);
   const code = buffer.readInt32BE(4);
   if (code === SSL_REQUEST || code === GSS_REQUEST) return { greeting: { kind: "encryption" }, length };
   if (code === CANCEL_REQUEST) return { greeting: { kind: "cancel" }, length };

@@ -138,7 +138,8 @@ describe("a stack that cannot start says so in one line, and leaves nothing behi
     [["--port", "many"], 'error --port takes a number, not "many". See npm start -- --help.'],
     [["--db-port", "70000"], 'error --db-port takes a port of at most 65535, not "70000". See npm start -- --help.'],
     [["now"], "error Unexpected argument 'now'. See npm start -- --help."],
-    [["--database-url", "mysql://x"], "error --database-url takes postgresql://user:password@host:5432/database, not"],
+    [["--database-url", "mysql://x"], "error --database-url takes postgresql://user:password@host:5432/database. See"],
+    [["--memory", "--data", "x"], "error --memory and --data exclude each other"],
     [
       ["--memory", "--database-url", "postgresql://x@127.0.0.1/y"],
       "error --memory and --database-url exclude each other",

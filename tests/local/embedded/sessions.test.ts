@@ -117,6 +117,34 @@ describe("several clients on the one embedded session", () => {
     expect(heard).toEqual(["one", "two", "end"]);
   });
 
+  it("go on listening when another one unlistens or discards all, and stop when they do so themselves", async () => {
+    const [listener, leaver, sender] = [await client(), await client(), await client()];
+    const heard: string[] = [];
+    const hear = (on: pg.Client, who: string) =>
+      on.on("notification", ({ payload }) => heard.push(`${who} ${payload}`));
+    hear(listener, "listener");
+    hear(leaver, "leaver");
+    await listener.query("listen shared");
+    await leaver.query("listen shared");
+    await leaver.query("unlisten shared");
+    await sender.query("notify shared, 'one'");
+    await leaver.query("discard all");
+    await sender.query("notify shared, 'two'");
+    // Whatever was sent to them is read by now: each has asked since, and been answered.
+    await Promise.all([listener.query("select 1"), leaver.query("select 1")]);
+    expect(heard).toEqual(["listener one", "listener two"]);
+  });
+
+  it("leave nothing of their own behind: temporary tables, statements of SQL's PREPARE", async () => {
+    const leaving = await client();
+    open.splice(open.indexOf(leaving), 1);
+    await leaving.query("create temporary table left_behind (n int); prepare left_behind as select 1");
+    await leaving.end();
+    const next = await client();
+    expect(await one(next, "select to_regclass('pg_temp.left_behind')::text as value")).toBeNull();
+    await next.query("prepare left_behind as select 2");
+  });
+
   it("answer a hundred clients at once", async () => {
     const clients = await Promise.all(Array.from({ length: 100 }, () => client()));
     const answers = await Promise.all(clients.map((each, i) => one<number>(each, "select $1::int as value", [i])));
@@ -182,6 +210,36 @@ describe("the wire protocol", () => {
     const [answer] = await once(socket, "data");
     expect(String(answer)).toBe("N");
     socket.destroy();
+  });
+
+  /** Sends bytes to the port as they are, and tells what came back before the connection ended. */
+  async function send(bytes: Buffer): Promise<string> {
+    const { port } = new URL(database.url);
+    const socket = connect(Number(port), "127.0.0.1");
+    socket.write(bytes);
+    const splitter = new FrameSplitter();
+    const types: string[] = [];
+    for await (const chunk of socket) types.push(...splitter.push(chunk as Buffer).map(({ type }) => type));
+    return types.join("");
+  }
+
+  function greeting(database: string): Buffer {
+    const parameters = Buffer.from(`user\0supabase_admin\0database\0${database}\0\0`);
+    const head = Buffer.alloc(8);
+    head.writeInt32BE(8 + parameters.length, 0);
+    head.writeInt32BE(196608, 4);
+    return Buffer.concat([head, parameters]);
+  }
+
+  it.each([
+    ["eight zero bytes", Buffer.alloc(8)],
+    ["a greeting without end", Buffer.from([0x7f, 0xff, 0xff, 0xff, 0, 3, 0, 0])],
+    ["a web page's request", Buffer.from("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")],
+    ["a refused greeting with a query behind it", Buffer.concat([greeting("elsewhere"), query("select 1")])],
+    ["a greeting with half a message behind it", Buffer.concat([greeting("postgres"), frame("P", "no end")])],
+  ])("%s end that connection, and the others are served", async (_, bytes) => {
+    expect(await send(bytes)).toMatch(/E$/);
+    expect(await one(await client(), "select 1 as value")).toBe(1);
   });
 
   it("ends a connection that speaks nonsense, and serves the others", async () => {
