@@ -2,6 +2,10 @@ import { parseArgs } from "node:util";
 import { AccordError, errorBodyOf } from "../shared/platform/errors.ts";
 import type { Command } from "./command.ts";
 import { doctor } from "./commands/doctor.ts";
+import { process as process_ } from "./commands/process.ts";
+import { resync } from "./commands/resync.ts";
+import { retry } from "./commands/retry.ts";
+import { search } from "./commands/search.ts";
 import { status } from "./commands/status.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { createOutput } from "./output.ts";
@@ -9,11 +13,11 @@ import { openProject } from "./project.ts";
 import { UsageError } from "./usage-error.ts";
 import process from "node:process";
 
-const COMMANDS: Command[] = [status, doctor];
+const COMMANDS: Command[] = [status, process_, resync, retry, search, doctor];
 
 const USAGE = `npm run accord -- <command> [options]
 
-${COMMANDS.map(({ name, summary }) => `  ${name.padEnd(12)}${summary}`).join("\n")}
+${COMMANDS.map(({ name, takes, summary }) => `  ${`${name} ${takes ?? ""}`.padEnd(20)}${summary}`).join("\n")}
 
   --url URL   the project; default SUPABASE_URL, else the stack of npm start
   --json      the answer as JSON
@@ -32,14 +36,22 @@ async function main(args: string[]): Promise<ExitCode> {
   if (command === undefined) {
     throw new UsageError(`There is no command "${name}"; there are ${COMMANDS.map(({ name }) => name).join(", ")}.`);
   }
-  if (rest.length > 0) throw new UsageError(`${name} takes no "${rest.join(" ")}".`);
+  const argument = argumentOf(command, rest);
   const project = openProject({ url: values.url, environment: process.env });
-  const color = process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
+  const isWatched = process.stdout.isTTY === true && !values.json;
+  const color = isWatched && process.env.NO_COLOR === undefined;
   const write = (text: string) => void process.stdout.write(text);
-  const output = createOutput(values.json ? () => {} : write, { color });
-  const { code, json } = await command.run({ project, output, now: new Date() });
+  const output = createOutput(values.json ? () => {} : write, { color, isWatched });
+  const { code, json } = await command.run({ project, argument, output, now: new Date() });
   if (values.json) write(`${JSON.stringify(json, null, 2)}\n`);
   return code;
+}
+
+/** A question may be several words; a table is one. */
+function argumentOf({ name, takes }: Command, rest: string[]): string {
+  if (takes === undefined && rest.length > 0) throw new UsageError(`${name} takes no "${rest.join(" ")}".`);
+  if (takes?.startsWith("<") && rest.length === 0) throw new UsageError(`${name} needs ${takes}.`);
+  return rest.join(" ").trim();
 }
 
 function parse(args: string[]) {

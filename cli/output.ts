@@ -1,16 +1,22 @@
 /** Text for people; `--json` leaves it out altogether. */
 export interface Output {
   line(text?: string): void;
+  /** Whether a person watches, so that something may move. */
+  isWatched: boolean;
+  /** Writes over what was drawn last. */
+  redraw(text: string): void;
   bold(text: string): string;
   good(text: string): string;
   bad(text: string): string;
   dim(text: string): string;
 }
 
-export function createOutput(write: (text: string) => void, options: { color: boolean }): Output {
+export function createOutput(write: (text: string) => void, options: { color: boolean; isWatched: boolean }): Output {
   const paint = (code: number) => (text: string) => (options.color ? `\u001b[${code}m${text}\u001b[0m` : text);
   return {
     line: (text = "") => write(`${text}\n`),
+    isWatched: options.isWatched,
+    redraw: (text) => write(`\r\u001b[2K${text}`),
     bold: paint(1),
     good: paint(32),
     bad: paint(31),

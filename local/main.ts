@@ -1,4 +1,6 @@
+import { withoutPassword } from "./database/open.ts";
 import { messageOf, StartError } from "./errors.ts";
+import { showFirstAnswer } from "./first-answer.ts";
 import { PUBLISHABLE_KEY, SECRET_KEY } from "./keys.ts";
 import { createLog, type Log } from "./log.ts";
 import { readOptions, USAGE } from "./options.ts";
@@ -23,16 +25,19 @@ async function main(): Promise<void> {
   log.info(banner(stack, Math.round(performance.now() - startedAt)));
   // A program that started this one hears by message what a person reads above.
   process.send?.({ url: stack.url, databaseUrl: stack.databaseUrl });
+  if (options.seed) await showFirstAnswer(stack.url, log);
 }
 
 function banner(stack: Stack, milliseconds: number): string {
   const migrations = stack.migrations.length === 0 ? "up to date" : `applied ${stack.migrations.join(", ")}`;
+  // The embedded database's password is no secret; that of a database of one's own is.
+  const databaseUrl = stack.database === "embedded" ? stack.databaseUrl : withoutPassword(stack.databaseUrl);
   const database = stack.database === "embedded" ? "PGlite, embedded" : "your own Postgres";
   return `
 Accord runs: a Supabase for development, on this machine alone. Ready in ${(milliseconds / 1000).toFixed(1)} s.
 
   API              ${stack.url}
-  Database         ${stack.databaseUrl}   (${database})
+  Database         ${databaseUrl}   (${database})
   Publishable key  ${PUBLISHABLE_KEY}
   Secret key       ${SECRET_KEY}
   Migrations       ${migrations}${stack.seeded ? ", seeded" : ""}

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { SourceStatus } from "../../shared/embeddings/status.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { age, table } from "../output.ts";
@@ -25,15 +26,32 @@ const Status = z.object({
 /** The house at a glance: what is in it, what runs by itself, and what needs a person. */
 export const status: Command = {
   name: "status",
-  summary: "content, schedules and open alerts",
+  summary: "content, embeddings, schedules and open alerts",
   async run({ project, output, now }) {
     const { content, schedules, alerts } = Status.parse(await project.rpc("system_status"));
+    const embeddings = z.array(SourceStatus).parse(await project.rows("embedding_sync_status"));
     const show = (title: string, lines: string[]) => {
       output.line(output.bold(title));
       for (const line of lines) output.line(`  ${line}`);
       output.line();
     };
     show("Content", table(["table", "rows", "published"], content.map((c) => [c.table, c.rows, c.published])));
+    show(
+      "Embeddings",
+      table(
+        ["source", "pending", "processing", "completed", "failed", "oldest", "rows/min", "ready in"],
+        embeddings.map((e) => [
+          e.source_table,
+          e.pending,
+          e.processing,
+          e.completed,
+          e.failed,
+          e.oldest_pending === null ? "" : age(e.oldest_pending, now),
+          e.rate,
+          e.eta ?? "",
+        ]),
+      ),
+    );
     show(
       "Schedules",
       table(
@@ -53,6 +71,6 @@ export const status: Command = {
         output.dim(`  ${a.message}`),
       ]),
     );
-    return { code: EXIT.agree, json: { content, schedules, alerts } };
+    return { code: EXIT.agree, json: { content, embeddings, schedules, alerts } };
   },
 };

@@ -39,6 +39,54 @@ export type Database = {
         };
         Relationships: [];
       };
+      "documentation_embeddings": {
+        Row: {
+          "chunk_index": number;
+          "content": string;
+          "content_hash": string;
+          "embedding": unknown;
+          "metadata": NonNullable<Json>;
+          "profile": string;
+          "source_id": string;
+          "source_table": string;
+          "token_count": number;
+          "updated_at": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "chunk_index": number;
+          "content": string;
+          "content_hash": string;
+          "embedding": unknown;
+          "metadata"?: NonNullable<Json>;
+          "profile": string;
+          "source_id": string;
+          "source_table": string;
+          "token_count": number;
+          "updated_at"?: string;
+        };
+        Update: {
+          "chunk_index"?: number;
+          "content"?: string;
+          "content_hash"?: string;
+          "embedding"?: unknown;
+          "metadata"?: NonNullable<Json>;
+          "profile"?: string;
+          "source_id"?: string;
+          "source_table"?: string;
+          "token_count"?: number;
+          "updated_at"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "documentation_embeddings_source_table_fkey";
+            columns: ["source_table"];
+            isOneToOne: false;
+            referencedRelation: "embedding_sync_status";
+            referencedColumns: ["source_table"];
+          },
+        ];
+      };
       "documents": {
         Row: {
           "bucket_id": string | null;
@@ -88,6 +136,66 @@ export type Database = {
         };
         Relationships: [];
       };
+      "embedding_sync_queue": {
+        Row: {
+          "action": string;
+          "content": string | null;
+          "created_at": string;
+          "failed_at": string | null;
+          "last_error": string | null;
+          "lease_token": string | null;
+          "leased_revision": number | null;
+          "processed_at": string | null;
+          "retry_count": number;
+          "revision": number;
+          "source_id": string;
+          "source_table": string;
+          "status": string;
+          "visible_at": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "action"?: string;
+          "content"?: string | null;
+          "created_at"?: string;
+          "failed_at"?: string | null;
+          "last_error"?: string | null;
+          "lease_token"?: string | null;
+          "leased_revision"?: number | null;
+          "processed_at"?: string | null;
+          "retry_count"?: number;
+          "revision"?: number;
+          "source_id": string;
+          "source_table": string;
+          "status"?: never;
+          "visible_at"?: string;
+        };
+        Update: {
+          "action"?: string;
+          "content"?: string | null;
+          "created_at"?: string;
+          "failed_at"?: string | null;
+          "last_error"?: string | null;
+          "lease_token"?: string | null;
+          "leased_revision"?: number | null;
+          "processed_at"?: string | null;
+          "retry_count"?: number;
+          "revision"?: number;
+          "source_id"?: string;
+          "source_table"?: string;
+          "status"?: never;
+          "visible_at"?: string;
+        };
+        Relationships: [
+          {
+            foreignKeyName: "embedding_sync_queue_source_table_fkey";
+            columns: ["source_table"];
+            isOneToOne: false;
+            referencedRelation: "embedding_sync_status";
+            referencedColumns: ["source_table"];
+          },
+        ];
+      };
       "faq_items": {
         Row: {
           "answer": string;
@@ -124,14 +232,65 @@ export type Database = {
       };
     };
     Views: {
-      [_ in never]: never;
+      "embedding_sync_status": {
+        Row: {
+          "completed": number | null;
+          "eta": string | null;
+          "failed": number | null;
+          "oldest_pending": string | null;
+          "pending": number | null;
+          "processing": number | null;
+          "rate": number | null;
+          "source_table": string;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
     };
     Functions: {
+      "claim_embedding_jobs": {
+        Args: { "batch_size": number; "dimensions": number; "profile": string };
+        Returns: (string)[];
+      };
+      "clean_up_embedding_queue": { Args: Record<PropertyKey, never>; Returns: number };
+      "due_embedding_jobs": { Args: Record<PropertyKey, never>; Returns: number };
+      "enqueue_embedding": {
+        Args: { "content"?: string; "source_id": string; "source_table": string };
+        Returns: undefined;
+      };
+      "fail_embedding_jobs": { Args: { "failures": Json }; Returns: Json };
+      "finish_embedding_jobs": { Args: { "profile": string; "results": Json }; Returns: Json };
       "get_settings": { Args: Record<PropertyKey, never>; Returns: Json };
       "health_checks": { Args: { "key_fingerprints"?: Json }; Returns: Json };
       "is_admin": { Args: Record<PropertyKey, never>; Returns: boolean };
+      "read_embedding_jobs": { Args: { "profile": string; "tokens": (string)[] }; Returns: Json };
+      "register_embedding_source": {
+        Args: { "content": string; "published"?: string; "source": unknown };
+        Returns: Json;
+      };
+      "release_embedding_jobs": { Args: { "delay_seconds"?: number; "tokens": (string)[] }; Returns: number };
+      "resync_embeddings": { Args: { "source_table"?: string }; Returns: number };
+      "retry_failed_embeddings": { Args: { "source_table"?: string }; Returns: number };
+      "search_documentation": {
+        Args: { "match_count"?: number; "profile": string; "query_embedding": string; "sources"?: (string)[] };
+        Returns: Json;
+      };
       "set_setting": { Args: { "name": string; "value": Json }; Returns: Json };
+      "stuck_embedding_jobs": {
+        Args: Record<PropertyKey, never>;
+        Returns: {
+          "last_error": string;
+          "problem": string;
+          "retry_count": number;
+          "since": string;
+          "source_id": string;
+          "source_table": string;
+          "status": string;
+        }[];
+      };
       "system_status": { Args: Record<PropertyKey, never>; Returns: Json };
+      "unregister_embedding_source": { Args: { "source": unknown }; Returns: undefined };
+      "wake_embedding_worker": { Args: Record<PropertyKey, never>; Returns: number };
     };
     Enums: {
       [_ in never]: never;

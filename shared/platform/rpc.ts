@@ -11,12 +11,27 @@ export type Rpc = (name: RpcName, args?: Record<string, unknown>) => Promise<unk
 interface RpcClient {
   rpc(name: RpcName, args?: Record<string, unknown>): PromiseLike<{
     data: unknown;
-    error: { message: string; code: string; hint: string | null; details: string | null } | null;
+    error: ToldError | null;
     status: number;
   }>;
 }
 
-/** The database through supabase-js. */
+/** A failure as supabase-js tells it. */
+interface ToldError {
+  message: string;
+  code: string;
+  hint: string | null;
+  details: string | null;
+}
+
+/** The rows of a query of supabase-js, or its failure as an error. */
+export async function rowsOf(query: PromiseLike<{ data: unknown; error: ToldError | null }>): Promise<unknown> {
+  const { data, error } = await query;
+  if (error === null) return data;
+  throw new DatabaseError(error.message, { details: { code: error.code, hint: error.hint, details: error.details } });
+}
+
+/** The database's functions through supabase-js. */
 export function rpcOf(client: RpcClient): Rpc {
   return async (name, args = {}) => {
     const { data, error, status } = await client.rpc(name, args);

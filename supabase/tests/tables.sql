@@ -27,10 +27,19 @@ where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', '
 
 select set_has(
     $$values
+        ('private.embedding_profiles', 'nobody'),
+        ('private.embedding_sources', 'authenticated: select; service_role: select'),
+        ('private.embedding_wakes', 'nobody'),
+        ('private.embedding_wishes', 'nobody'),
+        ('private.embedding_wishes_id_seq', 'nobody'),
+        ('private.lease', 'nobody'),
         ('private.settings', 'service_role: select'),
         ('public.alerts', 'authenticated: select; service_role: delete, insert, select, update'),
         ('public.alerts_id_seq', 'nobody'),
+        ('public.documentation_embeddings', 'authenticated: select; service_role: select'),
         ('public.documents', 'anon: select; authenticated: delete, insert, select, update; service_role: delete, insert, select, update'),
+        ('public.embedding_sync_queue', 'authenticated: select; service_role: select'),
+        ('public.embedding_sync_status', 'authenticated: select; service_role: select'),
         ('public.faq_items', 'anon: select; authenticated: delete, insert, select, update; service_role: delete, insert, select, update')
     $$,
     'select object, grants from grants',
@@ -65,12 +74,15 @@ select is_empty(
 
 select set_has(
     $$values
+        ('private.embedding_sources', 'administrators read sources', 'select', 'authenticated', 'PERMISSIVE'),
         ('public.alerts', 'administrators read alerts', 'select', 'authenticated', 'PERMISSIVE'),
         ('public.alerts', 'administrators resolve alerts', 'update', 'authenticated', 'PERMISSIVE'),
+        ('public.documentation_embeddings', 'administrators read embeddings', 'select', 'authenticated', 'PERMISSIVE'),
         ('public.documents', 'administrators delete', 'delete', 'authenticated', 'PERMISSIVE'),
         ('public.documents', 'administrators insert', 'insert', 'authenticated', 'PERMISSIVE'),
         ('public.documents', 'administrators update', 'update', 'authenticated', 'PERMISSIVE'),
         ('public.documents', 'each reads what is theirs, anyone what is public', 'select', 'anon, authenticated', 'PERMISSIVE'),
+        ('public.embedding_sync_queue', 'administrators read the queue', 'select', 'authenticated', 'PERMISSIVE'),
         ('public.faq_items', 'administrators delete', 'delete', 'authenticated', 'PERMISSIVE'),
         ('public.faq_items', 'administrators insert', 'insert', 'authenticated', 'PERMISSIVE'),
         ('public.faq_items', 'administrators update', 'update', 'authenticated', 'PERMISSIVE'),

@@ -1,0 +1,101 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { z } from "zod";
+import { SourceStatus } from "../../shared/embeddings/status.ts";
+import type { Command, CommandContext } from "../command.ts";
+import { EXIT } from "../exit-codes.ts";
+
+const Report = z.object({
+  claimed: z.number(),
+  completed: z.number(),
+  deleted: z.number(),
+  unchanged: z.number(),
+  requeued: z.number(),
+  failed: z.number(),
+  remaining: z.number(),
+  usage: z.object({ requests: z.number(), tokens: z.number(), tokensSaved: z.number(), costUsd: z.number() }),
+  durationMs: z.number(),
+  stopped: z.object({ code: z.string(), message: z.string() }).nullable(),
+});
+
+/** How often the bar is drawn anew. */
+const BAR_INTERVAL_MS = 1_000;
+const BAR_WIDTH = 30;
+
+/** Empties the queue, run after run, until nothing is due any more. */
+export const process: Command = {
+  name: "process",
+  summary: "embed what waits, until nothing is due",
+  async run(context) {
+    const { project, output } = context;
+    const total = structuredClone(NOTHING);
+    const stopBar = showBar(context);
+    try {
+      for (let goesOn = true; goesOn;) {
+        const run = Report.parse(
+          await project.callFunction("process-embedding-queue", { body: { action: "process" } }),
+        );
+        for (
+          const key of ["claimed", "completed", "deleted", "unchanged", "requeued", "failed", "durationMs"] as const
+        ) {
+          total[key] += run[key];
+        }
+        for (const key of ["requests", "tokens", "tokensSaved", "costUsd"] as const) total.usage[key] += run.usage[key];
+        total.remaining = run.remaining;
+        total.stopped = run.stopped;
+        goesOn = run.remaining > 0 && run.claimed > 0 && run.stopped === null;
+      }
+    } finally {
+      await stopBar();
+    }
+    const { usage } = total;
+    output.line(
+      `${total.completed} rows agree: ${total.unchanged} had not changed, ${total.deleted} are gone. ` +
+        `${usage.requests} requests, ${usage.tokens} tokens, $${usage.costUsd.toFixed(4)}; ` +
+        `${usage.tokensSaved} tokens saved. ${(total.durationMs / 1000).toFixed(1)} s.`,
+    );
+    if (total.requeued > 0) output.line(`${total.requeued} were edited meanwhile and are due again.`);
+    if (total.failed > 0) {
+      output.line(output.bad(`${total.failed} failed; last_error in embedding_sync_queue says why.`));
+    }
+    if (total.stopped !== null) output.line(output.bad(`The provider stopped it: ${total.stopped.message}`));
+    const agrees = total.failed === 0 && total.stopped === null && total.remaining === 0;
+    return { code: agrees ? EXIT.agree : EXIT.differences, json: total };
+  },
+};
+
+const NOTHING: z.infer<typeof Report> = {
+  claimed: 0,
+  completed: 0,
+  deleted: 0,
+  unchanged: 0,
+  requeued: 0,
+  failed: 0,
+  remaining: 0,
+  usage: { requests: 0, tokens: 0, tokensSaved: 0, costUsd: 0 },
+  durationMs: 0,
+  stopped: null,
+};
+
+/** Draws how far the queue is while it is being emptied, where somebody is there to see it. */
+function showBar({ project, output }: CommandContext): () => Promise<void> {
+  if (!output.isWatched) return () => Promise.resolve();
+  const stop = new AbortController();
+  const drawn = (async () => {
+    let most = 0;
+    while (!stop.signal.aborted) {
+      const sources = z.array(SourceStatus).parse(await project.rows("embedding_sync_status"));
+      const open = sources.reduce((sum, { pending, processing }) => sum + pending + processing, 0);
+      most = Math.max(most, open);
+      const done = most === 0 ? BAR_WIDTH : Math.round(((most - open) / most) * BAR_WIDTH);
+      output.redraw(`${"█".repeat(done)}${"░".repeat(BAR_WIDTH - done)} ${most - open} of ${most}`);
+      await wait(BAR_INTERVAL_MS, undefined, { signal: stop.signal }).catch((error: unknown) => {
+        if (!stop.signal.aborted) throw error;
+      });
+    }
+    output.redraw("");
+  })();
+  return async () => {
+    stop.abort();
+    await drawn;
+  };
+}

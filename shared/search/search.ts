@@ -1,0 +1,47 @@
+import { z } from "zod";
+import type { Rpc } from "../platform/rpc.ts";
+
+/** What may be asked. `mode` is part of the door's shape; until keywords are searched too, every mode is semantic. */
+export const SearchRequest = z.strictObject({
+  query: z.string().trim().min(1, "must hold a question").max(4_000, "must be at most 4000 characters"),
+  limit: z.int().min(1).max(100).default(10),
+  sources: z.array(z.string()).min(1).optional(),
+  mode: z.enum(["semantic"]).default("semantic"),
+});
+
+export type SearchRequest = z.output<typeof SearchRequest>;
+
+export const SearchResult = z.object({
+  sourceTable: z.string(),
+  sourceId: z.string(),
+  chunkIndex: z.number(),
+  content: z.string(),
+  score: z.number(),
+  /** The live row, as the caller may see it. */
+  row: z.record(z.string(), z.unknown()),
+});
+
+export const SearchAnswer = z.object({ results: z.array(SearchResult) });
+export type SearchAnswer = z.infer<typeof SearchAnswer>;
+
+interface SearchPorts {
+  /** The caller's own rights: row-level security decides what is found. */
+  rpc: Rpc;
+  profileName: string;
+  embedQuery(text: string): Promise<ArrayLike<number>>;
+}
+
+/** The pieces of text nearest to a question, each with its live row. */
+export async function search(
+  request: SearchRequest,
+  { rpc, profileName, embedQuery }: SearchPorts,
+): Promise<SearchAnswer> {
+  const vector = await embedQuery(request.query);
+  const found = await rpc("search_documentation", {
+    query_embedding: `[${Array.from(vector).join(",")}]`,
+    profile: profileName,
+    match_count: request.limit,
+    sources: request.sources ?? null,
+  });
+  return { results: z.array(SearchResult).parse(found) };
+}

@@ -1,0 +1,28 @@
+import { chooseEmbedder } from "../../../shared/embeddings/choose-embedder.ts";
+import type { Embedder } from "../../../shared/embeddings/embedder.ts";
+
+interface GteSession {
+  run(text: string, options: { mean_pool: boolean; normalize: boolean }): Promise<number[]>;
+}
+
+declare global {
+  /** The platform's own models; there is none on a development machine. */
+  var Supabase: { ai: { Session: new (model: "gte-small") => GteSession } } | undefined;
+}
+
+/** The embedder that this function's environment asks for. */
+export function embedderFromEnvironment(): Embedder {
+  const { Supabase: platform } = globalThis;
+  return chooseEmbedder({
+    embedder: Deno.env.get("ACCORD_EMBEDDER"),
+    apiKey: Deno.env.get("OPENAI_API_KEY"),
+    baseUrl: Deno.env.get("OPENAI_BASE_URL"),
+    model: Deno.env.get("ACCORD_MODEL"),
+    dimensions: Deno.env.get("ACCORD_DIMENSIONS"),
+  }, { fetch, gteSmall: platform === undefined ? undefined : gteSmall(platform) });
+}
+
+function gteSmall(platform: NonNullable<typeof globalThis.Supabase>): (text: string) => Promise<number[]> {
+  const session = new platform.ai.Session("gte-small");
+  return (text) => session.run(text, { mean_pool: true, normalize: true });
+}

@@ -1,0 +1,177 @@
+import type pg from "pg";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { MUTANTS, mutate } from "./support/mutants.ts";
+import { createOwnDatabase, type OwnDatabase } from "./support/own-database.ts";
+
+/**
+ * One editor and two workers on one row, in every order in which their steps can follow each other: the editor writes
+ * and ends its transaction, each worker claims, reads and finishes. The leases end at once, so that both workers may
+ * have the row. Whatever the order, the copy must agree with the row when the queue is empty.
+ */
+type Actor = "editor" | "first" | "second";
+type Step = `${Actor}.${"write" | "end" | "claim" | "read" | "finish"}`;
+type Edit = "update" | "delete" | "update, rolled back";
+
+const EDITS: Edit[] = ["update", "delete", "update, rolled back"];
+const SEQUENCES: Step[][] = [
+  ["editor.write", "editor.end"],
+  ["first.claim", "first.read", "first.finish"],
+  ["second.claim", "second.read", "second.finish"],
+];
+const ORDERS = [...interleavings(SEQUENCES)];
+const PROFILE = "test:interleavings:2";
+
+let database: OwnDatabase;
+let observer: pg.Client;
+const sessions = {} as Record<Actor, { client: pg.Client; pid: number }>;
+
+beforeAll(async () => {
+  database = await createOwnDatabase();
+  observer = await database.connect();
+  for (const actor of ["editor", "first", "second"] as const) {
+    const client = await database.connect();
+    const { rows: [backend] } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
+    sessions[actor] = { client, pid: backend?.pid ?? 0 };
+  }
+  await observer.query(`
+    create table public.notes (id int primary key, body int not null);
+    select public.register_embedding_source('public.notes', 'body::text');
+    select private.use_embedding_profile('${PROFILE}', 2);
+  `);
+});
+
+afterAll(() => database.drop());
+
+function* interleavings(sequences: Step[][], before: Step[] = []): Generator<Step[]> {
+  if (sequences.every((sequence) => sequence.length === 0)) return yield before;
+  for (const [i, [next, ...rest]] of sequences.entries()) {
+    if (next !== undefined) yield* interleavings(sequences.with(i, rest), [...before, next]);
+  }
+}
+
+class Worker {
+  #tokens: string[] = [];
+  #seen: string | null = null;
+  readonly #client: pg.Client;
+
+  constructor(client: pg.Client) {
+    this.#client = client;
+  }
+
+  async claim(): Promise<boolean> {
+    const { rows: [claimed] } = await this.#client.query<{ tokens: string[] }>(
+      "select private.claim('public.embedding_sync_queue', 1, '0 s', 1000) as tokens",
+    );
+    this.#tokens = claimed?.tokens ?? [];
+    return this.#tokens.length > 0;
+  }
+
+  async read(): Promise<void> {
+    const { rows: [read] } = await this.#client.query<{ jobs: { content: string | null }[] }>(
+      "select public.read_embedding_jobs($1, $2) as jobs",
+      [this.#tokens, PROFILE],
+    );
+    this.#seen = read?.jobs[0]?.content ?? null;
+  }
+
+  async finish(): Promise<void> {
+    if (this.#tokens.length === 0) return;
+    const pieces = this.#seen === null
+      ? []
+      : [{ content: this.#seen, hash: this.#seen, tokens: 1, embedding: `[${this.#seen},1]` }];
+    await this.#client.query("select public.finish_embedding_jobs($1, $2)", [
+      PROFILE,
+      JSON.stringify(this.#tokens.map((token) => ({ token, pieces }))),
+    ]);
+  }
+}
+
+const inEditor: Record<Edit, [string, string]> = {
+  "update": ["begin; update public.notes set body = 11 where id = 1", "commit"],
+  "delete": ["begin; delete from public.notes where id = 1", "commit"],
+  "update, rolled back": ["begin; update public.notes set body = 11 where id = 1", "rollback"],
+};
+
+/** Takes the steps in this order; one that waits for another's lock goes on in the background, as it would in life. */
+async function play(edit: Edit, order: Step[]): Promise<void> {
+  const workers = { first: new Worker(sessions.first.client), second: new Worker(sessions.second.client) };
+  const take = async (step: Step): Promise<void> => {
+    const [actor, act] = step.split(".") as [Actor, string];
+    if (actor === "editor") await sessions.editor.client.query(inEditor[edit][act === "write" ? 0 : 1]);
+    else if (act === "claim") await workers[actor].claim();
+    else if (act === "read") await workers[actor].read();
+    else await workers[actor].finish();
+  };
+  const latest: Record<Actor, Promise<void>> = {
+    editor: Promise.resolve(),
+    first: Promise.resolve(),
+    second: Promise.resolve(),
+  };
+  for (const step of order) {
+    const actor = step.split(".")[0] as Actor;
+    const taken = latest[actor].then(() => take(step));
+    latest[actor] = taken;
+    await Promise.race([taken, untilBlocked(actor, taken)]);
+  }
+  await Promise.all(Object.values(latest));
+}
+
+async function untilBlocked(actor: Actor, taken: Promise<void>): Promise<void> {
+  let isOver = false;
+  const over = taken.finally(() => (isOver = true));
+  over.catch(() => {});
+  while (!isOver) {
+    const { rows: [lock] } = await observer.query<{ blocked: boolean }>(
+      "select cardinality(pg_blocking_pids($1)) > 0 as blocked",
+      [sessions[actor].pid],
+    );
+    if (lock?.blocked) return;
+  }
+}
+
+/** The orders after which copy and row disagree, up to so many. */
+async function disagreements(atMost: number): Promise<string[]> {
+  const found: string[] = [];
+  for (const edit of EDITS) {
+    for (const order of ORDERS) {
+      await observer.query(`
+        truncate public.embedding_sync_queue, public.documentation_embeddings;
+        alter table public.notes disable trigger user;
+        delete from public.notes;
+        alter table public.notes enable trigger user;
+        insert into public.notes values (1, 10);
+      `);
+      await play(edit, order);
+      const worker = new Worker(observer);
+      while (await worker.claim()) {
+        await worker.read();
+        await worker.finish();
+      }
+      const { rows: [end] } = await observer.query<{ body: string | null; copy: string | null; open: number }>(`
+        select (select body::text from public.notes) as body,
+               (select content from public.documentation_embeddings) as copy,
+               (select count(*)::int from public.embedding_sync_queue where status <> 'completed') as open`);
+      if (end?.body !== end?.copy || end?.open !== 0) found.push(`${edit}: ${order.join(" ")}: ${JSON.stringify(end)}`);
+      if (found.length >= atMost) return found;
+    }
+  }
+  return found;
+}
+
+it(
+  `no edit is lost in any of the ${ORDERS.length} orders of an edit and two workers, for each kind of edit`,
+  async () => {
+    expect(ORDERS).toHaveLength(560);
+    expect(await disagreements(3)).toEqual([]);
+  },
+  900_000,
+);
+
+it.each(MUTANTS)("these orders would catch it if $name", async (mutant) => {
+  const restore = await mutate(observer, mutant);
+  try {
+    expect(await disagreements(1)).not.toEqual([]);
+  } finally {
+    await restore();
+  }
+}, 900_000);

@@ -1,0 +1,166 @@
+import { expect, test } from "vitest";
+import { inVain, refusalOf, type Session, valueOf } from "./support/session.ts";
+
+const TABLES = `
+  create table public.test_notes (id int primary key, title text, body text, rank int, is_public boolean default true);
+  create table public.test_pairs (tenant int, "order" text, body json, primary key (tenant, "order"));
+`;
+
+const register = (tx: Session, table: string, content: string, published = "true") =>
+  valueOf<{ sourceTable: string; enqueued: number }>(tx, "select public.register_embedding_source($1, $2, $3)", [
+    table,
+    content,
+    published,
+  ]);
+
+/** What waits for this table, as `id action revision`. */
+async function queue(tx: Session, table: string): Promise<string[]> {
+  const { rows } = await tx.query<{ job: string }>(
+    `select format('%s %s %s', source_id, action, revision) as job from public.embedding_sync_queue
+     where source_table = $1 order by source_id`,
+    [table],
+  );
+  return rows.map(({ job }) => job);
+}
+
+/** Runs the statement on an empty queue and tells what it queued. */
+async function queuedBy(tx: Session, sql: string, table = "test_notes"): Promise<string[]> {
+  await tx.query("delete from public.embedding_sync_queue where source_table = $1", [table]);
+  await tx.query(sql);
+  return await queue(tx, table);
+}
+
+const onNotes = (work: (tx: Session) => Promise<void>) => () =>
+  inVain(async (tx) => {
+    await tx.query(TABLES);
+    await tx.query(
+      "insert into public.test_notes select n, 'title ' || n, 'body ' || n, n, n <> 3 from generate_series(1, 5) as n",
+    );
+    await register(tx, "public.test_notes", "concat_ws(' ', title, body)", "is_public");
+    await work(tx);
+  });
+
+test(
+  "a table that joins has its published rows queued, and joining again changes nothing",
+  onNotes(async (tx) => {
+    expect(await queue(tx, "test_notes")).toEqual(["1 update 1", "2 update 1", "4 update 1", "5 update 1"]);
+    expect(await register(tx, "public.test_notes", "concat_ws(' ', title, body)", "is_public"))
+      .toEqual({ sourceTable: "test_notes", enqueued: 0 });
+    expect(await register(tx, "public.test_notes", "title", "is_public")).toMatchObject({ enqueued: 4 });
+  }),
+);
+
+test(
+  "an insert queues what is published, one row or many",
+  onNotes(async (tx) => {
+    expect(
+      await queuedBy(
+        tx,
+        "insert into public.test_notes values (6, 'six', '', 1, true), (7, 'seven', '', 1, false), (8, 'eight', '', 1, true)",
+      ),
+    )
+      .toEqual(["6 insert 1", "8 insert 1"]);
+  }),
+);
+
+test(
+  "an update queues what it changes of what counts, and nothing else",
+  onNotes(async (tx) => {
+    expect(await queuedBy(tx, "update public.test_notes set title = 'new' where id in (1, 2)")).toEqual([
+      "1 update 1",
+      "2 update 1",
+    ]);
+    expect(await queuedBy(tx, "update public.test_notes set title = title, body = body")).toEqual([]);
+    expect(await queuedBy(tx, "update public.test_notes set rank = rank + 1")).toEqual([]);
+    expect(await queuedBy(tx, "update public.test_notes set title = 'draft' where id = 3")).toEqual([]);
+  }),
+);
+
+test(
+  "unpublishing queues a delete, publishing an update, and a changed key both",
+  onNotes(async (tx) => {
+    expect(await queuedBy(tx, "update public.test_notes set is_public = false where id = 1")).toEqual(["1 delete 1"]);
+    expect(await queuedBy(tx, "update public.test_notes set is_public = true where id = 3")).toEqual(["3 update 1"]);
+    expect(await queuedBy(tx, "update public.test_notes set id = 9 where id = 2")).toEqual([
+      "2 delete 1",
+      "9 update 1",
+    ]);
+  }),
+);
+
+test("a change that a BEFORE trigger makes is seen", () =>
+  inVain(async (tx) => {
+    await tx.query(TABLES);
+    await tx.query(`
+      create function pg_temp.shout() returns trigger language plpgsql as 'begin new.title := upper(new.body); return new; end';
+      create trigger shout before update on public.test_notes for each row execute function pg_temp.shout();
+      insert into public.test_notes values (1, 'a', 'a')`);
+    await register(tx, "public.test_notes", "title");
+    expect(await queuedBy(tx, "update public.test_notes set rank = 2, body = 'b'")).toEqual(["1 update 1"]);
+  }));
+
+test(
+  "a delete and a TRUNCATE queue a delete for each row that may have a copy",
+  onNotes(async (tx) => {
+    expect(await queuedBy(tx, "delete from public.test_notes where id < 3")).toEqual(["1 delete 1", "2 delete 1"]);
+    await tx.query("update public.test_notes set title = 'x' where id = 4");
+    await tx.query("truncate public.test_notes");
+    expect(await queue(tx, "test_notes")).toEqual(["1 delete 2", "2 delete 2", "4 delete 2"]);
+  }),
+);
+
+test(
+  "many edits of one row are one job, always with a new revision",
+  onNotes(async (tx) => {
+    for (const n of [1, 2, 3]) await tx.query("update public.test_notes set title = $1 where id = 1", [`v${n}`]);
+    expect(await queue(tx, "test_notes")).toContain("1 update 4");
+  }),
+);
+
+test("a composite key is a JSON object, and columns without equality are compared as text", () =>
+  inVain(async (tx) => {
+    await tx.query(TABLES);
+    await tx.query(`insert into public.test_pairs values (1, 'a', '{"x": 1}'), (1, 'b', '{}')`);
+    expect(await register(tx, "public.test_pairs", "body::text")).toMatchObject({ enqueued: 2 });
+    expect(await queuedBy(tx, `update public.test_pairs set body = '{"x": 1}'`, "test_pairs"))
+      .toEqual(['{"order": "b", "tenant": 1} update 1']);
+  }));
+
+test("a table outside public is named with its schema", () =>
+  inVain(async (tx) => {
+    await tx.query("create schema test_shop; create table test_shop.wares (id uuid primary key, name text)");
+    expect(await register(tx, "test_shop.wares", "name")).toEqual({ sourceTable: "test_shop.wares", enqueued: 0 });
+  }));
+
+test(
+  "a table that leaves takes its triggers, its jobs and its copies along",
+  onNotes(async (tx) => {
+    await tx.query("select public.unregister_embedding_source('public.test_notes')");
+    expect(await queuedBy(tx, "update public.test_notes set title = 'x'")).toEqual([]);
+    expect(await valueOf(tx, "select count(*)::int from pg_proc where proname like 'embed\\_test\\_notes%'")).toBe(0);
+    expect((await refusalOf(tx, "select public.unregister_embedding_source('public.test_notes')")).message)
+      .toBe("public.test_notes is not registered");
+  }),
+);
+
+test.each([
+  ["public.test_notes", "nowhere", /^The expressions for test_notes do not fit: column "nowhere" does not exist$/],
+  ["public.test_notes", "title ||", /do not fit: syntax error/],
+  ["public.test_notes", "title)::text; drop table public.test_notes; --", /do not fit: syntax error/],
+  ["public.test_notes", "random()::text", /may write, change from call to call, or need several rows$/],
+  ["public.test_notes", "count(*)::text", /may write, change from call to call, or need several rows$/],
+  ["public.test_notes", "(select answer from public.faq_items limit 1)", /read other rows$/],
+  ["public.embedding_sync_status", "source_table", /is not a table$/],
+  ["public.test_keyless", "body", /^Table public.test_keyless has no primary key$/],
+])("%s with the content %s is refused, and nothing is changed", async (table, content, said) => {
+  await inVain(async (tx) => {
+    await tx.query(TABLES);
+    await tx.query("create table public.test_keyless (body text)");
+    const { message, hint } = await refusalOf(tx, "select public.register_embedding_source($1, $2)", [table, content]);
+    expect(message).toMatch(said);
+    expect(hint).toBeTruthy();
+    expect(await valueOf(tx, "select count(*)::int from private.embedding_sources where source_table like 'test%'"))
+      .toBe(0);
+    expect(await valueOf(tx, "select to_regclass('public.test_notes') is not null")).toBe(true);
+  });
+});
