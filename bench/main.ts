@@ -1,10 +1,12 @@
 import process from "node:process";
 import { type Figure, printFigure } from "./report.ts";
+import { drain } from "./drain.ts";
 import { start } from "./start.ts";
+import { names } from "./support/arguments.ts";
+import { triggers } from "./triggers.ts";
 
-const BENCHMARKS: Record<string, () => Promise<Figure[]>> = { start };
+const BENCHMARKS: Record<string, () => Promise<Figure[]>> = { start, triggers, drain };
 
-const names = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
 const unknown = names.find((name) => !(name in BENCHMARKS));
 if (unknown !== undefined) {
   console.error(`There is no benchmark "${unknown}"; there are ${Object.keys(BENCHMARKS).join(", ")}.`);
