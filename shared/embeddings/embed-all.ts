@@ -45,7 +45,7 @@ class Run {
   readonly #usage: EmbeddingUsage = { requests: 0, tokens: 0, costUsd: 0 };
   #failure: ProviderError | null = null;
   #isBroken = false;
-  #acceptsAnything: Promise<boolean> | undefined;
+  #trial: Promise<boolean> | undefined;
 
   constructor(embedder: Embedder, options: EmbedAllOptions) {
     this.#embedder = embedder;
@@ -66,55 +66,68 @@ class Run {
   }
 
   async #embedBatch(batch: string[]): Promise<void> {
-    try {
-      const outcome = await this.#ask(batch);
-      outcome?.vectors.forEach((vector, i) => this.#vectors.set(batch[i] ?? "", vector));
-    } catch (error) {
-      await this.#understand(batch, error);
-    }
-  }
-
-  /** One request, unless it is too late for one. */
-  #ask(batch: string[]): Promise<EmbedOutcome | undefined> {
-    const { signal, mayGoOn = () => true } = this.#options;
-    return this.#inSlot(async () => {
-      const isOver = this.#isBroken || this.#failure !== null || signal?.aborted === true;
-      if (isOver || !mayGoOn()) return undefined;
-      this.#usage.requests++;
-      const outcome = await this.#embedder.embed(batch, { signal });
-      this.#usage.tokens += outcome.tokens;
-      this.#usage.costUsd += outcome.costUsd;
-      return outcome;
-    });
-  }
-
-  async #understand(batch: string[], error: unknown): Promise<void> {
-    if (this.#options.signal?.aborted === true) return;
-    if (!(error instanceof ProviderError)) {
-      this.#isBroken = true;
-      throw error;
-    }
-    if (error.scope === "provider") this.#failure ??= error;
-    else if (!await this.#isTheTextsFault(error)) return;
-    else if (batch.length === 1) this.#rejected.set(batch[0] ?? "", error);
+    const refusal = await this.#inSlot(() => this.#ask(batch));
+    if (refusal === null) return;
+    if (batch.length === 1) this.#rejected.set(batch[0] ?? "", refusal);
     else await together(halvesOf(batch).map((half) => this.#embedBatch(half)));
   }
 
   /**
-   * Where the settings are wrong every text is refused, and every row would be charged for it. So unless one text has
-   * been embedded already, a harmless one is tried once.
+   * Keeps the vectors, or what went wrong; a refusal for one of the texts is given back. All of it happens before the
+   * slot is free again, so that whoever waits for the slot knows of it.
    */
-  #isTheTextsFault(error: ProviderError): Promise<boolean> {
+  async #ask(batch: string[]): Promise<ProviderError | null> {
+    const { signal, mayGoOn = () => true } = this.#options;
+    if (this.#isBroken || this.#failure !== null || signal?.aborted === true || !mayGoOn()) return null;
+    try {
+      const { vectors } = await this.#request(batch);
+      for (const [i, vector] of vectors.entries()) this.#vectors.set(batch[i] ?? "", vector);
+      return null;
+    } catch (error) {
+      const failure = this.#failureIn(error);
+      if (failure?.scope === "input" && await this.#takesAnything(failure)) return failure;
+      if (failure?.scope === "provider") this.#failure ??= failure;
+      return null;
+    }
+  }
+
+  async #request(texts: string[]): Promise<EmbedOutcome> {
+    this.#usage.requests++;
+    const outcome = await this.#embedder.embed(texts, { signal: this.#options.signal });
+    this.#usage.tokens += outcome.tokens;
+    this.#usage.costUsd += outcome.costUsd;
+    return outcome;
+  }
+
+  /** None where the request was cancelled; whatever is not the provider's failure is a fault in the program. */
+  #failureIn(error: unknown): ProviderError | null {
+    if (this.#options.signal?.aborted === true) return null;
+    if (error instanceof ProviderError) return error;
+    this.#isBroken = true;
+    throw error;
+  }
+
+  /**
+   * Where the settings are wrong every text is refused, and every row would be charged for it. So before the first text
+   * is blamed, one must have been embedded: a harmless one, if there is no other.
+   */
+  #takesAnything(refusal: ProviderError): Promise<boolean> {
     if (this.#vectors.size > 0) return Promise.resolve(true);
-    return this.#acceptsAnything ??= this.#ask([HARMLESS_TEXT]).then((outcome) => outcome !== undefined, (refusal) => {
-      if (this.#options.signal?.aborted === true) return false;
-      if (!(refusal instanceof ProviderError)) throw refusal;
+    return this.#trial ??= this.#try(HARMLESS_TEXT, refusal);
+  }
+
+  async #try(text: string, refusal: ProviderError): Promise<boolean> {
+    try {
+      await this.#request([text]);
+      return true;
+    } catch (error) {
+      const failure = this.#failureIn(error);
       const why = "Harmless text is refused as well, so it is the settings: see ACCORD_MODEL and ACCORD_DIMENSIONS.";
-      this.#failure ??= refusal.scope === "provider"
-        ? refusal
-        : new ProviderError("misconfigured", `${error.message} ${why}`, { cause: error, details: error.details });
+      this.#failure ??= failure?.scope === "input"
+        ? new ProviderError("misconfigured", `${refusal.message} ${why}`, { cause: refusal, details: refusal.details })
+        : failure;
       return false;
-    });
+    }
   }
 }
 

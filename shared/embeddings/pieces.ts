@@ -19,17 +19,38 @@ export interface PieceOptions {
  */
 export function cutIntoPieces(content: string, { tokensPerPiece, countTokens }: PieceOptions): Piece[] {
   const pieces: Piece[] = [];
-  let open: Span | null = null;
-  for (const part of partsWithin(content, { start: 0, end: content.length }, { tokensPerPiece, countTokens })) {
-    const joined: Span = open === null ? part : { start: open.start, end: part.end, tokens: open.tokens + part.tokens };
-    if (open !== null && joined.tokens > tokensPerPiece) {
-      pieces.push(...pieceOf(content, open, countTokens));
-      open = part;
-    } else {
-      open = joined;
-    }
+  let [start, end, openTokens] = [0, 0, 0];
+
+  function close(): void {
+    const text = content.slice(start, end).trim();
+    if (text === "") return;
+    const from = content.indexOf(text, start);
+    pieces.push({ start: from, end: from + text.length, text, tokens: countTokens(text) });
   }
-  if (open !== null) pieces.push(...pieceOf(content, open, countTokens));
+
+  /** Adds a part to the open piece: whole where it fits into a piece, else cut at the best places there are. */
+  function add(from: number, to: number, boundaries: RegExp[]): void {
+    const text = content.slice(from, to);
+    const tokens = countTokens(text);
+    if (tokens > tokensPerPiece && !isOneCharacter(text)) {
+      const [boundary, ...lesser] = boundaries;
+      let at = from;
+      for (const part of partsOf(text, boundary)) {
+        add(at, at + part.length, lesser);
+        at += part.length;
+      }
+      return;
+    }
+    if (openTokens + tokens > tokensPerPiece) {
+      close();
+      [start, openTokens] = [from, 0];
+    }
+    end = to;
+    openTokens += tokens;
+  }
+
+  add(0, content.length, BOUNDARIES);
+  close();
   return pieces;
 }
 
@@ -39,54 +60,33 @@ export async function hashOfPiece(profileName: string, text: string): Promise<st
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-interface Span {
-  start: number;
-  end: number;
-  tokens: number;
-}
-
 const PARAGRAPH_END = /\n[^\S\n]*\n\s*/g;
-const SENTENCE_END = /(?:[.!?…]["'”»)\]]*\s|[。！？]|\n)\s*/g;
+const SENTENCE_END = /(?:[.!?…]["'”)\]]*(?:\s?»)?\s|[。！？]|\n)\s*/g;
+/** A gap is apart from the words around it, so that it is not what makes them too long. */
+const WORD_OR_GAP_END = /\S+|\s+/g;
 
-/** Consecutive parts that are each small enough, cut at the best places that make them so. */
-function* partsWithin(
-  content: string,
-  { start, end }: { start: number; end: number },
-  options: PieceOptions,
-  boundaries = [PARAGRAPH_END, SENTENCE_END],
-): Generator<Span> {
-  const text = content.slice(start, end);
-  const tokens = options.countTokens(text);
-  if (tokens <= options.tokensPerPiece || isOneCharacter(text)) {
-    yield { start, end, tokens };
-    return;
-  }
-  const [boundary, ...lesser] = boundaries;
-  const cuts = boundary === undefined
-    ? [middleOf(text)]
-    : Array.from(text.matchAll(boundary), (match) => match.index + match[0].length);
+const BOUNDARIES = [PARAGRAPH_END, SENTENCE_END, WORD_OR_GAP_END];
+
+/** A text in parts that each end with the boundary, or in halves where there is none left to look for. */
+function* partsOf(text: string, boundary: RegExp | undefined): Generator<string> {
   let from = 0;
-  for (const to of new Set([...cuts, text.length])) {
-    yield* partsWithin(content, { start: start + from, end: start + to }, options, lesser);
+  for (const to of boundary === undefined ? [middleOf(text)] : endsOf(boundary, text)) {
+    yield text.slice(from, to);
     from = to;
   }
+  if (from < text.length) yield text.slice(from);
 }
 
-/** The last gap between words in the first half, else the middle, but never between the halves of one character. */
+function* endsOf(boundary: RegExp, text: string): Generator<number> {
+  for (const { 0: match, index } of text.matchAll(boundary)) yield index + match.length;
+}
+
+/** Never between the halves of one character. */
 function middleOf(text: string): number {
   const middle = Math.floor(text.length / 2);
-  const gap = text.slice(0, middle).search(/\s\S*$/);
-  if (gap > 0) return gap + 1;
   return isOneCharacter(text.slice(middle - 1, middle + 1)) ? middle + 1 : middle;
 }
 
 function isOneCharacter(text: string): boolean {
   return text.length <= 1 || /^[\uD800-\uDBFF][\uDC00-\uDFFF]$/.test(text);
-}
-
-function pieceOf(content: string, span: Span, countTokens: PieceOptions["countTokens"]): Piece[] {
-  const text = content.slice(span.start, span.end).trim();
-  if (text === "") return [];
-  const start = span.start + content.slice(span.start, span.end).search(/\S/);
-  return [{ start, end: start + text.length, text, tokens: countTokens(text) }];
 }

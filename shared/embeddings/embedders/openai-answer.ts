@@ -18,15 +18,16 @@ export function vectorsOf(answer: unknown, { count, dimensions, who }: Expected)
   if (data.length !== count) {
     throw new ProviderError("bad_response", `${who} gave ${data.length} vectors for ${count} texts.`);
   }
-  const vectors = new Array<Float32Array | undefined>(count);
+  const vectors = new Map<number, Float32Array>();
   for (const entry of data as unknown[]) {
     const { index, embedding } = isRecord(entry) ? entry : {};
     if (typeof index !== "number" || !Number.isInteger(index) || index < 0 || index >= count) {
       throw new ProviderError("bad_response", `${who} gave a vector with the index ${index} for ${count} texts.`);
     }
-    vectors[index] = checkedVector(numbersOf(embedding, who), dimensions, who);
+    vectors.set(index, checkedVector(numbersOf(embedding, who), dimensions, who));
   }
-  return vectors.map((vector, index) => {
+  return Array.from({ length: count }, (_, index) => {
+    const vector = vectors.get(index);
     if (vector === undefined) throw new ProviderError("bad_response", `${who} gave no vector with the index ${index}.`);
     return vector;
   });
