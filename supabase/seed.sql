@@ -54,3 +54,6 @@ insert into public.documents (locale, title, content, client_id, owner_id) value
 ('fr', 'Contrat du Conservatoire de Lyon', E'# Contrat annuel\n\nQuarante-deux instruments, trois visites par an, intervention sous 48 heures.', 'conservatoire-lyon', null),
 ('fr', 'Relevé de l''Hôtel Bellevue', E'# Relevé\n\nPiano-bar accordé le premier lundi du mois, pédale forte à surveiller.', 'hotel-bellevue', null),
 ('fr', 'Notes personnelles de Claire', 'Demander un devis pour le clavecin avant les examens de juin.', null, '0a000000-0000-4000-8000-000000000002');
+
+-- On a development machine an edit is followed at once; the default, every five minutes, is for production.
+select public.set_setting('embedding_wake', '"immediate"');

@@ -29,7 +29,8 @@ async function examine(project: Project): Promise<Check[]> {
   const database = await askDatabase(project);
   if (database.checks === undefined) return [database.answered];
   const functions = await askFunctions(project);
-  return [database.answered, functions.answered, ...functions.checks ?? database.checks];
+  const embedder = functions.checks === undefined ? [] : await askEmbedder(project);
+  return [database.answered, functions.answered, ...functions.checks ?? database.checks, ...embedder];
 }
 
 /** The database first: without it nothing else can be told. An unreachable project or a wrong key ends the command. */
@@ -42,6 +43,16 @@ async function askDatabase(project: Project): Promise<{ answered: Check; checks?
     if (!(error instanceof AccordError) || error instanceof RefusedError || error.code !== "PGRST202") throw error;
     const detail = "answers, but Accord's migrations are not applied";
     return { answered: { name, ok: false, detail, mend: "Run: supabase db push." } };
+  }
+}
+
+/** Whether the provider answers and takes its key: asked of the function that will ask it. */
+async function askEmbedder(project: Project): Promise<Check[]> {
+  try {
+    return Health.parse(await project.callFunction("process-embedding-queue", { body: { action: "check" } })).checks;
+  } catch (error) {
+    if (!(error instanceof AccordError)) throw error;
+    return [{ name: "embedder", ok: false, detail: error.message, mend: "Run: supabase functions deploy." }];
   }
 }
 

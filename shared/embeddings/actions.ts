@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Clock } from "../platform/clock.ts";
 import type { Rpc } from "../platform/rpc.ts";
+import { checkEmbedder } from "./check.ts";
 import { embedAll } from "./embed-all.ts";
 import { drain, type DrainReport, type HashedPiece } from "./drain.ts";
 import type { Embedder } from "./embedder.ts";
@@ -20,6 +21,7 @@ export const EmbeddingAction = z.discriminatedUnion("action", [
   z.strictObject({ action: z.literal("retry"), sourceTable: z.string().nullable().default(null) }),
   z.strictObject({ action: z.literal("status") }),
   z.strictObject({ action: z.literal("cleanup") }),
+  z.strictObject({ action: z.literal("check") }),
 ]);
 
 export type EmbeddingAction = z.output<typeof EmbeddingAction>;
@@ -28,7 +30,7 @@ const Count = z.number();
 
 interface ActionPorts {
   rpc: Rpc;
-  /** Made only when something is to be embedded: the other actions need no provider. */
+  /** Made only when something is to be embedded: most actions need no provider. */
   embedder: () => Embedder;
   readStatus: () => Promise<unknown>;
   clock: Clock;
@@ -48,6 +50,8 @@ export async function perform(action: EmbeddingAction, ports: ActionPorts): Prom
       return { sources: z.array(SourceStatus).parse(await ports.readStatus()) };
     case "cleanup":
       return { removed: Count.parse(await rpc("clean_up_embedding_queue")) };
+    case "check":
+      return await checkEmbedder(ports.embedder);
   }
 }
 

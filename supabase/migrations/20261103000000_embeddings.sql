@@ -1231,6 +1231,27 @@ as $$
 
     union all
 
+    -- Three rounds of the schedule; a server that has just started has had none.
+    select
+        'schedules tick',
+        ticks.last_run > now() - interval '15 minutes' or pg_postmaster_start_time() > now() - interval '15 minutes'
+            or wanted_since.at > now() - interval '15 minutes',
+        coalesce('last run ' || to_char(ticks.last_run at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'no run yet'),
+        case
+            when ticks.last_run > now() - interval '15 minutes' or pg_postmaster_start_time() > now() - interval '15 minutes'
+                or wanted_since.at > now() - interval '15 minutes' then null
+            else 'pg_cron has stopped. Restart the database, or see Integrations, Cron in the dashboard.'
+        end
+    from (
+        select max(d.start_time) as last_run
+        from cron.job_run_details as d
+        join cron.job as j using (jobid)
+        where j.jobname = 'accord-embeddings'
+    ) as ticks
+    cross join (select max(s.created_at) as at from private.embedding_sources as s) as wanted_since
+
+    union all
+
     select
         'triggers of ' || s.source_table,
         count(*) filter (where t.tgenabled in ('O', 'A')) = 4,

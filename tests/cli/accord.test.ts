@@ -123,9 +123,37 @@ describe("accord status", () => {
   });
 });
 
+describe("accord process, resync, retry and search", () => {
+  it("embed what waits, say what it cost, and find it", async () => {
+    await database.query("select public.set_setting('embedding_wake', '\"manual\"')");
+    await database.query(
+      "insert into public.faq_items (question, answer) values ('Où garer le camion ?', 'Dans la cour.')",
+    );
+    expect((await accord(["resync", "faq_items", ...here()])).out).toMatch(/^\d+ rows wait to be looked at\./);
+    const { code, out } = await accord(["process", ...here()]);
+    expect(out).toMatch(
+      /^\d+ rows agree: \d+ had not changed, 0 are gone\. \d+ requests, \d+ tokens, \$0\.0000; \d+ tokens saved\./,
+    );
+    expect(code).toBe(0);
+    expect((await accord(["search", "garer", "le", "camion", ...here()])).out).toMatch(
+      /^0\.\d+ {2}Où garer le camion \? Dans la cour\.\n +faq_items /,
+    );
+    expect((await accord(["retry", ...here()])).out).toBe("No row has failed.\n");
+    const { out: json } = await accord(["process", "--json", ...here()]);
+    expect(JSON.parse(json)).toMatchObject({ claimed: 0, remaining: 0, stopped: null });
+  });
+
+  it("refuse what does not exist by name", async () => {
+    const { code, error } = await accord(["resync", "nowhere", ...here()]);
+    expect(error).toContain('Table "nowhere" is not registered');
+    expect(code).toBe(1);
+    expect((await accord(["search", ...here()])).error).toBe("search needs <question>.\n");
+  });
+});
+
 describe("accord refuses", () => {
   it.each([
-    [["frobnicate"], 'There is no command "frobnicate"; there are status, doctor.'],
+    [["frobnicate"], 'There is no command "frobnicate"; there are status, process, resync, retry, search, doctor.'],
     [["doctor", "please"], 'doctor takes no "please".'],
     [["doctor", "--verbos"], "Unknown option '--verbos'. See npm run accord -- --help."],
     [["doctor", "--url", "nowhere"], '"nowhere" is not the URL of a project; it looks like https://'],
@@ -152,7 +180,7 @@ describe("accord refuses", () => {
   it("as JSON when JSON was asked for", async () => {
     const { code, out } = await accord(["nothing", "--json"]);
     expect(JSON.parse(out)).toMatchObject({
-      error: { message: 'There is no command "nothing"; there are status, doctor.' },
+      error: { message: 'There is no command "nothing"; there are status, process, resync, retry, search, doctor.' },
     });
     expect(code).toBe(1);
   });

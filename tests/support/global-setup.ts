@@ -8,6 +8,7 @@ import process from "node:process";
 declare module "vitest" {
   interface ProvidedContext {
     stack: { url: string; databaseUrl: string };
+    lane: "embedded" | "postgres";
   }
 }
 
@@ -16,6 +17,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   const folder = mkdtempSync(join(tmpdir(), "accord-lane-"));
   const database = project.name === "postgres" ? ["--database-url", realPostgres(), "--data", folder] : ["--memory"];
   const stack = await launch(database);
+  project.provide("lane", project.name === "postgres" ? "postgres" : "embedded");
   project.provide("stack", { url: stack.url, databaseUrl: stack.databaseUrl });
   return async () => {
     await stack.stop();
