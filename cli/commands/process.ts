@@ -1,21 +1,9 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { z } from "zod";
+import { DrainReport, emptyReport } from "../../shared/embeddings/report.ts";
 import { SourceStatus } from "../../shared/embeddings/status.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
-
-const Report = z.object({
-  claimed: z.number(),
-  completed: z.number(),
-  deleted: z.number(),
-  unchanged: z.number(),
-  requeued: z.number(),
-  failed: z.number(),
-  remaining: z.number(),
-  usage: z.object({ requests: z.number(), tokens: z.number(), tokensSaved: z.number(), costUsd: z.number() }),
-  durationMs: z.number(),
-  stopped: z.object({ code: z.string(), message: z.string() }).nullable(),
-});
 
 /** How often the bar is drawn anew. */
 const BAR_INTERVAL_MS = 1_000;
@@ -27,11 +15,11 @@ export const process: Command = {
   summary: "embed what waits, until nothing is due",
   async run(context) {
     const { project, output } = context;
-    const total = structuredClone(NOTHING);
+    const total = emptyReport();
     const stopBar = showBar(context);
     try {
       for (let goesOn = true; goesOn;) {
-        const run = Report.parse(
+        const run = DrainReport.parse(
           await project.callFunction("process-embedding-queue", { body: { action: "process" } }),
         );
         for (
@@ -61,19 +49,6 @@ export const process: Command = {
     const agrees = total.failed === 0 && total.stopped === null && total.remaining === 0;
     return { code: agrees ? EXIT.agree : EXIT.differences, json: total };
   },
-};
-
-const NOTHING: z.infer<typeof Report> = {
-  claimed: 0,
-  completed: 0,
-  deleted: 0,
-  unchanged: 0,
-  requeued: 0,
-  failed: 0,
-  remaining: 0,
-  usage: { requests: 0, tokens: 0, tokensSaved: 0, costUsd: 0 },
-  durationMs: 0,
-  stopped: null,
 };
 
 /** Draws how far the queue is while it is being emptied, where somebody is there to see it. */

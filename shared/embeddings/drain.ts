@@ -1,4 +1,5 @@
 import type { Clock } from "../platform/clock.ts";
+import { type DrainReport, emptyReport } from "./report.ts";
 import type { EmbeddedAll } from "./embed-all.ts";
 import type { EmbeddingUsage } from "./embedder.ts";
 import { vectorText } from "./vectors.ts";
@@ -46,23 +47,6 @@ export interface DrainPorts {
   clock: Clock;
 }
 
-export interface DrainReport {
-  claimed: number;
-  completed: number;
-  /** Rows whose copy is gone, because they are, or are no longer published. */
-  deleted: number;
-  /** Rows whose text was embedded already. */
-  unchanged: number;
-  /** Rows that were edited meanwhile and are due again. */
-  requeued: number;
-  failed: number;
-  remaining: number;
-  usage: EmbeddingUsage & { tokensSaved: number };
-  durationMs: number;
-  /** Why the provider stopped the run, if it did. */
-  stopped: { code: string; message: string } | null;
-}
-
 /** Empties the queue, as far as time and provider allow, and wakes a successor if something is left. */
 export async function drain(ports: DrainPorts, options: DrainOptions = {}): Promise<DrainReport> {
   return await new Drain(ports, { ...DRAIN_DEFAULTS, ...options }).run();
@@ -73,18 +57,7 @@ class Drain {
   readonly #options: Required<DrainOptions>;
   readonly #startedAt: number;
   readonly #stop = new AbortController();
-  readonly #report: DrainReport = {
-    claimed: 0,
-    completed: 0,
-    deleted: 0,
-    unchanged: 0,
-    requeued: 0,
-    failed: 0,
-    remaining: 0,
-    usage: { requests: 0, tokens: 0, tokensSaved: 0, costUsd: 0 },
-    durationMs: 0,
-    stopped: null,
-  };
+  readonly #report: DrainReport = emptyReport();
 
   constructor(ports: DrainPorts, options: Required<DrainOptions>) {
     this.#ports = ports;

@@ -1,7 +1,7 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { expect, vi } from "vitest";
 import { SECRET_KEY } from "../../local/keys.ts";
-import type { DrainReport } from "../../shared/embeddings/drain.ts";
+import type { DrainReport } from "../../shared/embeddings/report.ts";
 import type { SearchAnswer } from "../../shared/search/search.ts";
 import { connectClient } from "../support/client.ts";
 import type { Launched } from "../support/launch.ts";
