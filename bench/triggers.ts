@@ -85,10 +85,13 @@ async function measure(client: pg.Client, samples: Samples, round: number): Prom
 }
 
 async function measureSingleInserts(client: pg.Client, samples: Samples, turns: Variant[]): Promise<void> {
-  for (let i = 0; i < SINGLE_INSERTS; i++) {
+  const { rows } = await client.query<{ title: string; content: string }>(
+    `select title, content from bench.texts order by id limit ${SINGLE_INSERTS}`,
+  );
+  for (const { title, content } of rows) {
     for (const variant of turns) {
       const sql = `insert into ${tableOf(variant)} (title, content) values ($1, $2)`;
-      samples.one_row_insert[variant].push(await timed(() => client.query(sql, [`Document ${i}`, "A new text."])));
+      samples.one_row_insert[variant].push(await timed(() => client.query(sql, [title, content])));
     }
   }
 }
