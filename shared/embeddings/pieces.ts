@@ -1,3 +1,5 @@
+import { sha256 } from "../platform/sha256.ts";
+
 /** A part of a content that is embedded by itself. */
 export interface Piece {
   /** `content.slice(start, end)` is its text. */
@@ -55,9 +57,8 @@ export function cutIntoPieces(content: string, { tokensPerPiece, countTokens }: 
 }
 
 /** What identifies a piece: the same text in the same profile has the same vector, and need not be paid for twice. */
-export async function hashOfPiece(profileName: string, text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(`${profileName}\n${text}`));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+export function hashOfPiece(profileName: string, text: string): Promise<string> {
+  return sha256(`${profileName}\n${text}`);
 }
 
 const PARAGRAPH_END = /\n[^\S\n]*\n\s*/g;

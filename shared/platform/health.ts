@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Rpc } from "./rpc.ts";
+import { sha256 } from "./sha256.ts";
 
 const Check = z.object({ name: z.string(), ok: z.boolean(), detail: z.string(), mend: z.string().nullable() });
 
@@ -14,8 +15,9 @@ export type Health = z.infer<typeof Health>;
 export async function readHealth(
   { rpc, secretKeys }: { rpc: Rpc; secretKeys: Record<string, string> },
 ): Promise<Health> {
+  // Enough to compare two keys, useless to whoever reads it.
   const fingerprints = Object.fromEntries(
-    await Promise.all(Object.entries(secretKeys).map(async ([name, key]) => [name, await fingerprint(key)] as const)),
+    await Promise.all(Object.entries(secretKeys).map(async ([name, key]) => [name, await sha256(key)] as const)),
   );
   const checks = z.array(Check).parse(await rpc("health_checks", { key_fingerprints: fingerprints }));
   checks.push(keyOfMachines(secretKeys));
@@ -34,10 +36,4 @@ function keyOfMachines(secretKeys: Record<string, string>): Check {
       : "this project has no secret key",
     mend: names.length > 0 ? null : "Make a secret key named automations under Project Settings, API Keys.",
   };
-}
-
-/** SHA-256 in hexadecimal: enough to compare two keys, useless to whoever reads it. */
-async function fingerprint(key: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(key));
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
