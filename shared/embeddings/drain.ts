@@ -20,15 +20,15 @@ export interface DrainOptions {
 }
 
 export const DRAIN_DEFAULTS = {
-  batchSize: 100,
-  lanes: 3,
+  batchSize: 256,
+  lanes: 2,
   budgetMs: 90_000,
   lingerMs: 0,
   rowLimit: Number.POSITIVE_INFINITY,
 } satisfies Required<DrainOptions>;
 
 /** Rows written in one transaction: an edit of one of them waits for no more than that. */
-const ROWS_PER_FINISH = 25;
+const ROWS_PER_FINISH = 50;
 /** How long rows rest when the provider fails as a whole and does not say how long. */
 const PROVIDER_REST_SECONDS = 30;
 

@@ -186,15 +186,7 @@ export type Database = {
           "status"?: never;
           "visible_at"?: string;
         };
-        Relationships: [
-          {
-            foreignKeyName: "embedding_sync_queue_source_table_fkey";
-            columns: ["source_table"];
-            isOneToOne: false;
-            referencedRelation: "embedding_sync_status";
-            referencedColumns: ["source_table"];
-          },
-        ];
+        Relationships: [];
       };
       "faq_items": {
         Row: {

@@ -62,7 +62,9 @@ alter table private.embedding_sources enable row level security;
 -- Queue ---------------------------------------------------------------------------------------------------------------
 
 create table public.embedding_sync_queue (
-    source_table text not null references private.embedding_sources on delete cascade,
+    -- No foreign key: every edit would pay for its check. Only registered sources write here, and one that leaves takes
+    -- its rows along.
+    source_table text not null,
     -- The key of the source row as text; a composite key as a JSON object of its columns.
     source_id text not null,
     -- The last operation, a hint for people: the worker makes the copy agree with the row as it finds it.
@@ -154,36 +156,77 @@ revoke all on function private.use_embedding_profile(text, integer) from public;
 
 -- Enqueueing ----------------------------------------------------------------------------------------------------------
 
-create function private.enqueue_embeddings(
-    source_table text, source_ids text[], action text, content text default null
-) returns void
-language plpgsql
-security definer -- whoever may write a row may have it embedded; nobody may write the queue
+create function private.wakes_at_commit() returns boolean
+language sql
+stable
 set search_path = ''
 as $$
-begin
-    if cardinality(source_ids) = 0 then
-        return;
-    end if;
-    -- In order of the key, so that two bulk edits cannot wait for each other; always, so that no edit is swallowed.
-    insert into public.embedding_sync_queue as q (source_table, source_id, action, content)
-    select enqueue_embeddings.source_table, ids.id, enqueue_embeddings.action, enqueue_embeddings.content
-    from (select distinct id from unnest(source_ids) as id) as ids
-    order by ids.id
-    on conflict on constraint embedding_sync_queue_pkey do update
-    set
-        revision = q.revision + 1,
-        action = excluded.action,
-        content = excluded.content,
-        visible_at = case when q.lease_token is null then excluded.visible_at else q.visible_at end,
-        created_at = case when q.processed_at is null and q.failed_at is null then q.created_at else excluded.created_at end,
-        retry_count = 0,
-        last_error = null,
-        processed_at = null,
-        failed_at = null;
-    perform private.ask_for_wake();
-end
+    select coalesce(s.value, s.default_value) = '"immediate"' from private.settings as s where s.name = 'embedding_wake';
 $$;
+revoke all on function private.wakes_at_commit() from public;
+
+create function private.enqueue_statement(requests text) returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    -- In order of the key, so that two bulk edits cannot wait for each other; always an update, so that no edit is
+    -- swallowed: this is what the whole protocol stands on.
+    select format(
+        $sql$
+        insert into public.embedding_sync_queue as q (source_table, source_id, action, content)
+        %s
+        order by 2
+        on conflict on constraint embedding_sync_queue_pkey do update
+        set
+            revision = q.revision + 1,
+            action = excluded.action,
+            content = excluded.content,
+            visible_at = case when q.lease_token is null then excluded.visible_at else q.visible_at end,
+            created_at = case when q.processed_at is null and q.failed_at is null then q.created_at else excluded.created_at end,
+            retry_count = 0,
+            last_error = null,
+            processed_at = null,
+            failed_at = null
+        $sql$,
+        requests
+    );
+$$;
+comment on function private.enqueue_statement(text) is
+    'The one statement by which rows are queued, for a query that gives source_table, source_id, action and content.';
+revoke all on function private.enqueue_statement(text) from public;
+
+do $generate$
+begin
+    -- Made from the statement above, so that there is one of it and no plan is made anew for each call.
+    execute format(
+        $create$
+        create function private.enqueue_embeddings(
+            source_table text, source_ids text[], action text, content text default null
+        ) returns void
+        language plpgsql
+        security definer -- whoever may write a row may have it embedded; nobody may write the queue
+        set search_path = ''
+        as $body$
+        begin
+            if cardinality(source_ids) = 0 then
+                return;
+            end if;
+            %s;
+            if private.wakes_at_commit() then
+                perform private.ask_for_wake();
+            end if;
+        end
+        $body$
+        $create$,
+        private.enqueue_statement(
+            'select distinct enqueue_embeddings.source_table, ids.id, enqueue_embeddings.action, enqueue_embeddings.content '
+                || 'from unnest(source_ids) as ids (id)'
+        )
+    );
+end
+$generate$;
+comment on function private.enqueue_embeddings(text, text[], text, text) is 'Queues these rows of a source.';
 revoke all on function private.enqueue_embeddings(text, text[], text, text) from public;
 
 create function private.enqueue_source(source_table text) returns bigint
@@ -236,9 +279,8 @@ language plpgsql
 set search_path = ''
 as $$
 begin
-    if private.setting('embedding_wake') = '"immediate"'
-        and current_setting('accord.wake_is_wished', true) is distinct from pg_current_xact_id()::text
-    then
+    -- Once in a transaction, however many statements it has.
+    if current_setting('accord.wake_is_wished', true) is distinct from pg_current_xact_id()::text then
         perform set_config('accord.wake_is_wished', pg_current_xact_id()::text, true);
         insert into private.embedding_wishes default values;
     end if;
@@ -481,12 +523,17 @@ begin
         made := format('embed_%s_%s', prefix, verb);
         body := case verb
             when 'insert' then format(
-                E'begin perform private.enqueue_embeddings(%1$L, array(select %2$s from changed as %3$I where (%4$s\n)), ''insert''); return null; end',
-                source.source_table, key, relation_name, source.published
+                E'begin %s; if private.wakes_at_commit() then perform private.ask_for_wake(); end if; return null; end',
+                private.enqueue_statement(format(
+                    E'select distinct %L, %s, ''insert'', null from changed as %I where (%s\n)',
+                    source.source_table, key, relation_name, source.published
+                ))
             )
             when 'delete' then format(
-                'begin perform private.enqueue_embeddings(%1$L, array(select %2$s from changed as %3$I), ''delete''); return null; end',
-                source.source_table, key, relation_name
+                E'begin %s; if private.wakes_at_commit() then perform private.ask_for_wake(); end if; return null; end',
+                private.enqueue_statement(format(
+                    'select distinct %L, %s, ''delete'', null from changed as %I', source.source_table, key, relation_name
+                ))
             )
             when 'truncate' then format(
                 'begin perform private.enqueue_embeddings(%1$L, array(select source_id from public.documentation_embeddings where source_table = %1$L union select source_id from public.embedding_sync_queue where source_table = %1$L and processed_at is null), ''delete''); return null; end',
@@ -595,11 +642,13 @@ create function public.unregister_embedding_source(source regclass) returns void
 language plpgsql
 set search_path = ''
 as $$
+declare
+    left_source text;
 begin
     perform private.drop_source_triggers(source);
-    -- Its queue and its embeddings go with it.
-    delete from private.embedding_sources where relation = source;
-    if not found then
+    delete from private.embedding_sources where relation = source returning embedding_sources.source_table into left_source;
+    delete from public.embedding_sync_queue where source_table = left_source;
+    if left_source is null then
         raise exception '% is not registered', source
             using errcode = 'invalid_parameter_value', hint = 'embedding_sync_status lists what is.';
     end if;
@@ -989,7 +1038,7 @@ begin
     where q.failed_at is not null
         and (retry_failed_embeddings.source_table is null or q.source_table = retry_failed_embeddings.source_table);
     get diagnostics revived = row_count;
-    if revived > 0 then
+    if revived > 0 and private.wakes_at_commit() then
         perform private.ask_for_wake();
     end if;
     return revived;

@@ -186,6 +186,12 @@ describe("accord refuses", () => {
   });
 });
 
+it("the stack embeds the demo content when it starts, says how long that took, and answers a first question", async () => {
+  await expect.poll(() => stack.output(), { timeout: 30_000 }).toMatch(
+    /Embedded 24 rows in \d+ ms\. Asked: “.+”\n {2}0\.\d\d {2}À quelle fréquence/,
+  );
+});
+
 it("looks by default for the very stack that npm start starts", () => {
   const options = readOptions([]);
   expect(options === "help" ? "" : `http://127.0.0.1:${options.port}`).toBe(LOCAL_URL);

@@ -15,14 +15,14 @@ export const MUTANTS: Mutant[] = [
   {
     name: "an edit of a leased row is left to whoever has it",
     routine: "private.enqueue_embeddings(text,text[],text,text)",
-    from: "failed_at = null;",
-    to: "failed_at = null where q.lease_token is null;",
+    from: "failed_at = null\n",
+    to: "failed_at = null where q.lease_token is null\n",
   },
   {
     name: "an edit of a row that is queued already changes nothing",
     routine: "private.enqueue_embeddings(text,text[],text,text)",
-    from: "do update\n    set\n        revision = q.revision + 1,",
-    to: "do update\n    set\n        revision = q.revision,",
+    from: "revision = q.revision + 1,",
+    to: "revision = q.revision,",
   },
   {
     name: "a finished row is settled whatever was edited meanwhile",
