@@ -29,6 +29,8 @@ export const DRAIN_DEFAULTS = {
 
 /** Rows written in one transaction: an edit of one of them waits for no more than that. */
 const ROWS_PER_FINISH = 50;
+/** An edit is over in a moment; one that is not is not waited for. */
+const BUSY_PAUSES_MS = [20, 50, 100, 200, 400, 800];
 /** How long rows rest when the provider fails as a whole and does not say how long. */
 const PROVIDER_REST_SECONDS = 30;
 
@@ -165,13 +167,21 @@ class Drain {
     for (let i = 0; i < plans.length; i += ROWS_PER_FINISH) {
       const some = plans.slice(i, i + ROWS_PER_FINISH);
       const outcomes = await this.#ports.queue.finish(some.map(resultOf));
-      // Rows that an edit had locked are asked for one by one, so that nothing is held while they are waited for.
       for (const plan of some) {
-        let outcome = outcomes.get(plan.job.token);
-        if (outcome === "busy") outcome = (await this.#ports.queue.finish([resultOf(plan)])).get(plan.job.token);
-        this.#settle(plan, outcome);
+        const outcome = outcomes.get(plan.job.token);
+        this.#settle(plan, outcome === "busy" ? await this.#finishBusy(plan) : outcome);
       }
     }
+  }
+
+  /** A row that an edit had locked is asked for again. The one it is left to in the end finds its lease run out. */
+  async #finishBusy(plan: Plan): Promise<Outcome | undefined> {
+    for (const pause of BUSY_PAUSES_MS) {
+      await this.#ports.clock.wait(pause);
+      const outcome = (await this.#ports.queue.finish([resultOf(plan)])).get(plan.job.token);
+      if (outcome !== "busy") return outcome;
+    }
+    return "busy";
   }
 
   #settle({ job, pieces, missing }: Plan, outcome: Outcome | undefined): void {

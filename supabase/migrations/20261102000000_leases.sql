@@ -40,20 +40,6 @@ create table private.lease (
 comment on table private.lease is 'The columns that every queue has; a pattern for `create table … (like private.lease including all)`, never filled.';
 alter table private.lease enable row level security;
 
-create function private.key_of(queue regclass) returns text
-language sql
-stable
-set search_path = ''
-as $$
-    select string_agg(quote_ident(a.attname), ', ' order by k.place)
-    from pg_catalog.pg_index as i
-    cross join unnest(i.indkey::smallint[]) with ordinality as k (attnum, place)
-    join pg_catalog.pg_attribute as a on a.attrelid = i.indrelid and a.attnum = k.attnum
-    where i.indrelid = queue and i.indisprimary;
-$$;
-comment on function private.key_of(regclass) is 'The columns of a table''s primary key, as a list for SQL.';
-revoke all on function private.key_of(regclass) from public;
-
 create function private.claim(queue regclass, batch integer, lease interval, retry_limit integer) returns uuid[]
 language plpgsql
 set search_path = ''
@@ -121,16 +107,16 @@ as $$
 declare
     held uuid[];
 begin
-    -- Whoever holds several rows must not wait for another: an edit may hold that one and wait for these, and the
-    -- edit is a user's. Rows that are locked just now are left out; asked for alone, a row is waited for.
+    -- A worker holds rows and reads their tables, so it must wait for nobody: an edit may hold what it waits for and
+    -- wait for what it holds, and the edit is a user's. Rows that are locked just now are left out, to be asked for again.
     execute format(
         $sql$
         select coalesce(array_agg(lease_token), '{}')
         from (
-            select lease_token from %s where lease_token = any ($1) order by %s for update %s
+            select lease_token from %s where lease_token = any ($1) for update skip locked
         ) as leased
         $sql$,
-        queue, private.key_of(queue), case when cardinality(tokens) > 1 then 'skip locked' else '' end
+        queue
     ) into held using tokens;
     return held;
 end

@@ -848,7 +848,7 @@ begin
         updated_at = excluded.updated_at;
 
     select coalesce(jsonb_object_agg(s.token, s.outcome), '{}') into outcomes from private.settle(queue, held) as s;
-    -- Not held and still leased: locked by an edit just now. Asked for alone, it is waited for.
+    -- Not held and still leased: locked by an edit just now. Whoever asks again a moment later finds it free.
     busy := array(
         select q.lease_token from public.embedding_sync_queue as q where q.lease_token = any (asked) and not q.lease_token = any (held)
     );
@@ -878,14 +878,14 @@ declare
     outcome text;
     outcomes jsonb := '{}'::jsonb;
 begin
-    -- One at a time, each waited for: failures are few, and nothing else is held meanwhile but rows of this loop in
-    -- the order of their keys.
+    -- A row that an edit holds just now is not charged: the edit will have it done anew.
     for failure in
         select f.token, left(f.message, 1000) as message, coalesce(f.permanent, false) as permanent
         from jsonb_to_recordset(failures) as f (token uuid, message text, permanent boolean)
         join public.embedding_sync_queue as q on q.lease_token = f.token
         order by q.source_table, q.source_id
     loop
+        outcome := null;
         held := private.hold(queue, array[failure.token]);
         select f.outcome into outcome
         from private.fail(

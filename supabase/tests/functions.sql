@@ -52,7 +52,6 @@ select set_has(
         ('private.give_back(queue regclass, held uuid[], delay interval)', 'nobody'),
         ('private.hold(queue regclass, tokens uuid[])', 'nobody'),
         ('private.housekeeping()', 'nobody'),
-        ('private.key_of(queue regclass)', 'nobody'),
         ('private.name_of(relation regclass)', 'anon, authenticated, service_role'),
         ('private.nearest_embeddings(query halfvec, profile text, dimensions integer, wanted integer, sources text[])', 'anon, authenticated, service_role'),
         ('private.own_client_id()', 'anon, authenticated, service_role'),
