@@ -181,7 +181,7 @@ it("a row without text, or with blanks alone, has no copy and is no failure; one
     { title: "", content: "x".repeat(1001) },
   ]).select("id");
   const [blank, long] = (data ?? []).map(({ id }) => id as string);
-  await house.process();
+  await house.settle();
   const { data: jobs } = await house.client.from("embedding_sync_queue").select("source_id, status, last_error").in(
     "source_id",
     [blank, long],

@@ -29,6 +29,7 @@ beforeAll(async () => {
   await client.query(`
     create table public.leaves (tenant int, id int, body text not null, is_public boolean not null, primary key (tenant, id));
     select public.register_embedding_source('public.leaves', 'body', 'is_public');
+    select private.use_embedding_profile('${PROFILE}', 2);
     select public.set_setting('embedding_lease_seconds', '1');
     select public.set_setting('embedding_retry_limit', '20');
     select public.set_setting('embedding_retry_seconds', '0');
