@@ -48,7 +48,7 @@ select private.define_setting(
 
 create table private.embedding_sources (
     -- The table's name; with its schema unless that is public.
-    source_table text primary key,
+    source_table text collate "C" primary key,
     relation regclass not null unique,
     key_columns text[] not null check (cardinality(key_columns) > 0),
     -- SQL expressions over one row.
@@ -64,11 +64,12 @@ alter table private.embedding_sources enable row level security;
 create table public.embedding_sync_queue (
     -- No foreign key: every edit would pay for its check. Only registered sources write here, and one that leaves takes
     -- its rows along.
-    source_table text not null,
+    source_table text collate "C" not null,
     -- The key of the source row as text; a composite key as a JSON object of its columns.
-    source_id text not null,
-    -- The last operation, a hint for people: the worker makes the copy agree with the row as it finds it.
-    action text not null default 'update' check (action in ('insert', 'update', 'delete')),
+    source_id text collate "C" not null,
+    -- The last operation (insert, update or delete), a hint for people: the worker makes the copy agree with the row as
+    -- it finds it.
+    action text not null default 'update',
     -- Null: the source is read. Else the text that somebody gave in its place.
     content text,
     like private.lease including all,
@@ -78,7 +79,6 @@ comment on table public.embedding_sync_queue is 'One row per source row: make it
 create index embedding_sync_queue_due on public.embedding_sync_queue (visible_at)
     where processed_at is null and failed_at is null;
 create index embedding_sync_queue_leases on public.embedding_sync_queue (lease_token) where lease_token is not null;
-create index embedding_sync_queue_completed on public.embedding_sync_queue (processed_at) where processed_at is not null;
 
 alter table public.embedding_sync_queue enable row level security;
 grant select on public.embedding_sync_queue to authenticated, service_role;
@@ -98,8 +98,8 @@ create unique index embedding_profiles_one_active on private.embedding_profiles 
 alter table private.embedding_profiles enable row level security;
 
 create table public.documentation_embeddings (
-    source_table text not null references private.embedding_sources on delete cascade,
-    source_id text not null,
+    source_table text collate "C" not null references private.embedding_sources on delete cascade,
+    source_id text collate "C" not null,
     profile text not null references private.embedding_profiles,
     chunk_index integer not null check (chunk_index >= 0),
     content text not null,
@@ -156,45 +156,43 @@ revoke all on function private.use_embedding_profile(text, integer) from public;
 
 -- Enqueueing ----------------------------------------------------------------------------------------------------------
 
-create function private.wakes_at_commit() returns boolean
-language sql
-stable
-set search_path = ''
-as $$
-    select coalesce(s.value, s.default_value) = '"immediate"' from private.settings as s where s.name = 'embedding_wake';
-$$;
-revoke all on function private.wakes_at_commit() from public;
-
-create function private.enqueue_statement(requests text) returns text
+create function private.enqueue_statement(
+    source_table text, ids text, action text, content text default 'null', are_unknown boolean default false
+) returns text
 language sql
 immutable
 set search_path = ''
 as $$
-    -- In order of the key, so that two bulk edits cannot wait for each other; always an update, so that no edit is
-    -- swallowed: this is what the whole protocol stands on.
+    -- In order of the key, so that two bulk edits cannot wait for each other.
     select format(
         $sql$
         insert into public.embedding_sync_queue as q (source_table, source_id, action, content)
+        select %s, requested.id, %s, %s
+        from (
+            select distinct on (id collate "C") id from (%s) as requested (id) order by id collate "C"
+        ) as requested
         %s
-        order by 2
-        on conflict on constraint embedding_sync_queue_pkey do update
-        set
-            revision = q.revision + 1,
-            action = excluded.action,
-            content = excluded.content,
-            visible_at = case when q.lease_token is null then excluded.visible_at else q.visible_at end,
-            created_at = case when q.processed_at is null and q.failed_at is null then q.created_at else excluded.created_at end,
-            retry_count = 0,
-            last_error = null,
-            processed_at = null,
-            failed_at = null
         $sql$,
-        requests
+        source_table, action, content, ids,
+        -- Always an update, so that no edit is swallowed: this is what the whole protocol stands on.
+        case when not are_unknown then $sql$
+            on conflict on constraint embedding_sync_queue_pkey do update
+            set
+                revision = q.revision + 1,
+                action = excluded.action,
+                content = excluded.content,
+                visible_at = case when q.lease_token is null then excluded.visible_at else q.visible_at end,
+                created_at = case when q.processed_at is null and q.failed_at is null then q.created_at else excluded.created_at end,
+                retry_count = 0,
+                last_error = null,
+                processed_at = null,
+                failed_at = null
+        $sql$ end
     );
 $$;
-comment on function private.enqueue_statement(text) is
-    'The one statement by which rows are queued, for a query that gives source_table, source_id, action and content.';
-revoke all on function private.enqueue_statement(text) from public;
+comment on function private.enqueue_statement(text, text, text, text, boolean) is
+    'The one statement by which rows are queued, made of SQL expressions and of a query that gives their ids. It fails if some are in the queue though they were said to be unknown there.';
+revoke all on function private.enqueue_statement(text, text, text, text, boolean) from public;
 
 do $generate$
 begin
@@ -213,15 +211,11 @@ begin
                 return;
             end if;
             %s;
-            if private.wakes_at_commit() then
-                perform private.ask_for_wake();
-            end if;
         end
         $body$
         $create$,
         private.enqueue_statement(
-            'select distinct enqueue_embeddings.source_table, ids.id, enqueue_embeddings.action, enqueue_embeddings.content '
-                || 'from unnest(source_ids) as ids (id)'
+            'enqueue_embeddings.source_table', 'select unnest(source_ids)', 'enqueue_embeddings.action', 'enqueue_embeddings.content'
         )
     );
 end
@@ -261,11 +255,46 @@ revoke all on function private.enqueue_source(text) from public;
 
 -- Waking --------------------------------------------------------------------------------------------------------------
 
--- In immediate mode each writing transaction leaves one row here; a trigger at its commit asks for the worker.
+-- In immediate mode a trigger on the queue leaves one row here for each transaction that queues; another one, at its
+-- commit, calls the worker. In the other modes the first is off and costs nobody anything.
 create table private.embedding_wishes (
-    id bigint generated always as identity primary key
+    transaction_id xid8 primary key default pg_current_xact_id()
 );
 alter table private.embedding_wishes enable row level security;
+
+create function private.wish_for_worker() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into private.embedding_wishes default values on conflict do nothing;
+    return null;
+end
+$$;
+revoke all on function private.wish_for_worker() from public;
+
+create trigger embedding_sync_queue_wakes
+after insert on public.embedding_sync_queue
+for each statement execute function private.wish_for_worker();
+alter table public.embedding_sync_queue disable trigger embedding_sync_queue_wakes;
+
+create function private.apply_embedding_wake() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    execute format(
+        'alter table public.embedding_sync_queue %s trigger embedding_sync_queue_wakes',
+        case when private.setting('embedding_wake') = '"immediate"' then 'enable' else 'disable' end
+    );
+    return null;
+end
+$$;
+revoke all on function private.apply_embedding_wake() from public;
+
+create trigger settings_embedding_wake
+after update of value on private.settings
+for each row when (new.name = 'embedding_wake') execute function private.apply_embedding_wake();
 
 create table private.embedding_wakes (
     is_only_row boolean primary key default true check (is_only_row),
@@ -274,19 +303,18 @@ create table private.embedding_wakes (
 insert into private.embedding_wakes default values;
 alter table private.embedding_wakes enable row level security;
 
-create function private.ask_for_wake() returns void
-language plpgsql
+create function private.has_due_embeddings() returns boolean
+language sql
+stable
 set search_path = ''
 as $$
-begin
-    -- Once in a transaction, however many statements it has.
-    if current_setting('accord.wake_is_wished', true) is distinct from pg_current_xact_id()::text then
-        perform set_config('accord.wake_is_wished', pg_current_xact_id()::text, true);
-        insert into private.embedding_wishes default values;
-    end if;
-end
+    select exists (
+        select from public.embedding_sync_queue
+        where processed_at is null and failed_at is null and visible_at <= clock_timestamp()
+    );
 $$;
-revoke all on function private.ask_for_wake() from public;
+comment on function private.has_due_embeddings() is 'Whether a worker would find anything: an empty queue makes no call.';
+revoke all on function private.has_due_embeddings() from public;
 
 create function private.wake_at_commit() returns trigger
 language plpgsql
@@ -296,13 +324,13 @@ as $$
 declare
     interval_since interval := make_interval(secs => (private.setting('embedding_wake_interval_seconds') #>> '{}')::integer);
 begin
-    delete from private.embedding_wishes where id = new.id;
+    delete from private.embedding_wishes where transaction_id = new.transaction_id;
     update private.embedding_wakes
     set called_at = clock_timestamp()
     where is_only_row in (
         select is_only_row
         from private.embedding_wakes
-        where called_at < clock_timestamp() - interval_since
+        where called_at < clock_timestamp() - interval_since and private.has_due_embeddings()
         for update skip locked
     );
     if found then
@@ -325,12 +353,8 @@ create function private.dispatch_embeddings() returns bigint
 language sql
 set search_path = ''
 as $$
-    -- An empty queue makes no call.
     select private.call_edge_function('process-embedding-queue', '{"action": "process"}')
-    where exists (
-        select from public.embedding_sync_queue
-        where processed_at is null and failed_at is null and visible_at <= clock_timestamp()
-    ) and private.setting('embedding_wake') <> '"manual"';
+    where private.has_due_embeddings() and private.setting('embedding_wake') <> '"manual"';
 $$;
 comment on function private.dispatch_embeddings() is 'Wakes the worker if there is work. Scheduled every five minutes.';
 revoke all on function private.dispatch_embeddings() from public;
@@ -348,22 +372,23 @@ as $$
 $$;
 revoke all on function private.name_of(regclass) from public;
 
-create function private.source_key(source private.embedding_sources) returns text
+create function private.source_key(source private.embedding_sources, record text default null) returns text
 language sql
 immutable
 set search_path = ''
 as $$
     -- One column as its text; several as a JSON object, in the order that jsonb gives them.
     select case cardinality(source.key_columns)
-        when 1 then format('%I::text', source.key_columns[1])
+        when 1 then format('%s%I::text', record || '.', source.key_columns[1])
         else format(
             'jsonb_build_object(%s)::text',
-            (select string_agg(format('%L, %I', c, c), ', ') from unnest(source.key_columns) as c)
+            (select string_agg(format('%L, %s%I', c, record || '.', c), ', ') from unnest(source.key_columns) as c)
         )
     end;
 $$;
-comment on function private.source_key(private.embedding_sources) is 'The SQL expression that gives the source_id of a row.';
-revoke all on function private.source_key(private.embedding_sources) from public;
+comment on function private.source_key(private.embedding_sources, text) is
+    'The SQL expression that gives the source_id of a row, or of a record such as OLD.';
+revoke all on function private.source_key(private.embedding_sources, text) from public;
 
 create function private.source_match(source private.embedding_sources, id text) returns text
 language sql
@@ -503,7 +528,6 @@ as $$
 declare
     relation_name name := private.name_of(source.relation);
     prefix text := left(relation_name, 30) || '_' || substr(md5(source.source_table), 1, 8);
-    key text := private.source_key(source);
     -- `update of` overlooks what a BEFORE trigger rewrites and what is generated: then the condition alone decides.
     sees_all boolean := exists (
         select from pg_catalog.pg_trigger as t
@@ -512,8 +536,23 @@ declare
         select from pg_catalog.pg_attribute as a
         where a.attrelid = source.relation and a.attname = any (counted) and a.attgenerated <> ''
     );
-    header constant text :=
-        'create function private.%I() returns trigger language plpgsql security definer set search_path = '''' set timezone = ''UTC'' set datestyle = ''ISO'' as ';
+    -- Keys and conditions must mean the same to every writer and to the worker; where they are too simple to depend on
+    -- the session, a writer does not pay for its being set.
+    depends_on_session constant boolean := source.published !~ '^\w+$' or exists (
+        select from pg_catalog.pg_attribute as a
+        join pg_catalog.pg_type as t on t.oid = a.atttypid
+        where a.attrelid = source.relation and a.attname = any (source.key_columns) and t.typtype <> 'e'
+            and a.atttypid <> all ('{uuid,smallint,integer,bigint,text,varchar,bpchar}'::regtype[])
+    );
+    published_ids constant text := format(
+        E'select %s from changed as %I where (%s\n)', private.source_key(source), relation_name, source.published
+    );
+    was_published constant text := format(
+        E'(select coalesce((%s\n), false) from (select old.*) as %I)', source.published, relation_name
+    );
+    is_published constant text := format(
+        E'(select coalesce((%s\n), false) from (select new.*) as %I)', source.published, relation_name
+    );
     made text;
     body text;
     verb text;
@@ -522,42 +561,67 @@ begin
     foreach verb in array '{insert,update,delete,truncate}'::text[] loop
         made := format('embed_%s_%s', prefix, verb);
         body := case verb
+            -- Many new rows at once are seldom in the queue already, and a quarter cheaper to queue if none is. A few do
+            -- not pay for the question: the first condition costs nothing.
             when 'insert' then format(
-                E'begin %s; if private.wakes_at_commit() then perform private.ask_for_wake(); end if; return null; end',
-                private.enqueue_statement(format(
-                    E'select distinct %L, %s, ''insert'', null from changed as %I where (%s\n)',
-                    source.source_table, key, relation_name, source.published
-                ))
+                E'begin
+                    if pg_stat_get_xact_tuples_inserted(tg_relid) > 100 then
+                        if exists (select from changed offset 100) then
+                            begin
+                                %s;
+                                return null;
+                            exception when unique_violation then
+                                -- Some are, such as those deleted a moment ago.
+                            end;
+                        end if;
+                    end if;
+                    %s;
+                    return null;
+                end',
+                private.enqueue_statement(quote_literal(source.source_table), published_ids, quote_literal('insert'), are_unknown => true),
+                private.enqueue_statement(quote_literal(source.source_table), published_ids, quote_literal('insert'))
             )
             when 'delete' then format(
-                E'begin %s; if private.wakes_at_commit() then perform private.ask_for_wake(); end if; return null; end',
-                private.enqueue_statement(format(
-                    'select distinct %L, %s, ''delete'', null from changed as %I', source.source_table, key, relation_name
-                ))
+                'begin %s; return null; end',
+                private.enqueue_statement(
+                    quote_literal(source.source_table), format('select %s from changed', private.source_key(source)), quote_literal('delete')
+                )
             )
             when 'truncate' then format(
                 'begin perform private.enqueue_embeddings(%1$L, array(select source_id from public.documentation_embeddings where source_table = %1$L union select source_id from public.embedding_sync_queue where source_table = %1$L and processed_at is null), ''delete''); return null; end',
                 source.source_table
             )
-            -- A column may be called anything: the variables have names that none has, and a column wins all the same.
             else format(
-                E'#variable_conflict use_column
-                declare accord_old text; accord_new text; accord_was_published boolean; accord_is_published boolean;
-                begin
-                    select %2$s, coalesce((%4$s\n), false) into accord_old, accord_was_published from (select old.*) as %3$I;
-                    select %2$s, coalesce((%4$s\n), false) into accord_new, accord_is_published from (select new.*) as %3$I;
-                    if accord_was_published and (accord_old <> accord_new or not accord_is_published) then
-                        perform private.enqueue_embeddings(%1$L, array[accord_old], ''delete'');
+                E'begin
+                    if %1$s <> %2$s then
+                        %3$s;
                     end if;
-                    if accord_is_published then
-                        perform private.enqueue_embeddings(%1$L, array[accord_new], ''update'');
-                    end if;
+                    %4$s;
                     return null;
                 end',
-                source.source_table, key, relation_name, source.published
+                private.source_key(source, 'old'), private.source_key(source, 'new'),
+                private.enqueue_statement(
+                    quote_literal(source.source_table),
+                    format('select %s where %s', private.source_key(source, 'old'), was_published),
+                    quote_literal('delete')
+                ),
+                private.enqueue_statement(
+                    quote_literal(source.source_table),
+                    format(
+                        'select %2$s where %3$s or %1$s = %2$s and %4$s',
+                        private.source_key(source, 'old'), private.source_key(source, 'new'), is_published, was_published
+                    ),
+                    format('case when %s then ''update'' else ''delete'' end', is_published)
+                )
             )
         end;
-        execute format(header, made) || quote_literal(body);
+        -- A column may be called anything, such as new.
+        execute format(
+            'create function private.%I() returns trigger language plpgsql security definer set search_path = '''' %s as %L',
+            made,
+            case when depends_on_session then 'set timezone = ''UTC'' set datestyle = ''ISO''' else '' end,
+            E'#variable_conflict use_column\n' || body
+        );
         execute format('revoke all on function private.%I() from public', made);
         clause := case verb
             when 'insert' then 'after insert on %1$s referencing new table as changed for each statement'
@@ -1038,8 +1102,8 @@ begin
     where q.failed_at is not null
         and (retry_failed_embeddings.source_table is null or q.source_table = retry_failed_embeddings.source_table);
     get diagnostics revived = row_count;
-    if revived > 0 and private.wakes_at_commit() then
-        perform private.ask_for_wake();
+    if private.setting('embedding_wake') = '"immediate"' then
+        insert into private.embedding_wishes default values on conflict do nothing;
     end if;
     return revived;
 end

@@ -55,7 +55,7 @@ $$;
 revoke all on function private.searchable_source(text) from public;
 grant execute on function private.searchable_source(text) to anon, authenticated, service_role;
 grant execute on function private.name_of(regclass) to anon, authenticated, service_role;
-grant execute on function private.source_key(private.embedding_sources) to anon, authenticated, service_role;
+grant execute on function private.source_key(private.embedding_sources, text) to anon, authenticated, service_role;
 grant execute on function private.source_match(private.embedding_sources, text) to anon, authenticated, service_role;
 
 create function public.search_documentation(

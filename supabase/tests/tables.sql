@@ -31,7 +31,6 @@ select set_has(
         ('private.embedding_sources', 'authenticated: select; service_role: select'),
         ('private.embedding_wakes', 'nobody'),
         ('private.embedding_wishes', 'nobody'),
-        ('private.embedding_wishes_id_seq', 'nobody'),
         ('private.lease', 'nobody'),
         ('private.settings', 'service_role: select'),
         ('public.alerts', 'authenticated: select; service_role: delete, insert, select, update'),

@@ -64,6 +64,22 @@ test(
 );
 
 test(
+  "of many new rows at once, those that wait in the queue already are queued again and the others as well",
+  onNotes(async (tx) => {
+    const many = "insert into public.test_notes select n, 'many', '', 1, true from generate_series(101, 400) as n";
+    expect(await queuedBy(tx, many)).toHaveLength(300);
+    await tx.query("delete from public.embedding_sync_queue where source_id <> '250'");
+    await tx.query("delete from public.test_notes where id > 100");
+    expect((await queue(tx, "test_notes")).filter((row) => row.startsWith("250 "))).toEqual(["250 delete 2"]);
+    await tx.query("delete from public.embedding_sync_queue where source_id <> '250'");
+    await tx.query(many);
+    const again = await queue(tx, "test_notes");
+    expect(again).toHaveLength(300);
+    expect(again.filter((row) => !row.endsWith(" insert 1"))).toEqual(["250 insert 3"]);
+  }),
+);
+
+test(
   "an update queues what it changes of what counts, and nothing else",
   onNotes(async (tx) => {
     expect(await queuedBy(tx, "update public.test_notes set title = 'new' where id in (1, 2)")).toEqual([
@@ -97,6 +113,16 @@ test("a change that a BEFORE trigger makes is seen", () =>
       insert into public.test_notes values (1, 'a', 'a')`);
     await register(tx, "public.test_notes", "title");
     expect(await queuedBy(tx, "update public.test_notes set rank = 2, body = 'b'")).toEqual(["1 update 1"]);
+  }));
+
+test("columns may be called like what a trigger calls its rows", () =>
+  inVain(async (tx) => {
+    await tx.query("create table public.test_words (id integer primary key, new boolean, old text)");
+    await register(tx, "public.test_words", "old", "new");
+    expect(await queuedBy(tx, "insert into public.test_words values (1, true, 'a'), (2, false, 'b')", "test_words"))
+      .toEqual(["1 insert 1"]);
+    expect(await queuedBy(tx, "update public.test_words set new = not new", "test_words"))
+      .toEqual(["1 delete 1", "2 update 1"]);
   }));
 
 test(
