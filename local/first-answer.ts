@@ -16,13 +16,15 @@ const Found = z.object({ results: z.array(z.object({ content: z.string(), score:
 /**
  * What a newcomer came for: the demo content embedded through the real queue and function, and a question answered.
  * The functions are called as any client would call them; a failure is told and ends nothing.
+ * A stack that ends meanwhile is no failure.
  */
-export async function showFirstAnswer(url: string, log: Log): Promise<void> {
+export async function showFirstAnswer(url: string, log: Log, ending: AbortSignal): Promise<void> {
   const call = async (name: string, key: string, body: unknown) => {
     const response = await fetch(`${url}/functions/v1/${name}`, {
       method: "POST",
       headers: { apikey: key, "content-type": "application/json" },
       body: JSON.stringify(body),
+      signal: ending,
     });
     if (!response.ok) throw new Error(`${name} answered ${response.status}: ${await response.text()}`);
     return await response.json() as unknown;
@@ -42,6 +44,7 @@ export async function showFirstAnswer(url: string, log: Log): Promise<void> {
       best === undefined ? "  Nothing found." : `  ${best.score.toFixed(2)}  ${best.content.replace(/\s+/g, " ")}`,
     );
   } catch (error) {
+    if (ending.aborted) return;
     log.warn(`the first question could not be answered: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

@@ -21,11 +21,11 @@ async function main(): Promise<void> {
     log.error(`The embedded database has failed: ${message}`);
     process.exit(1);
   });
-  endOnSignals(stack, log);
+  const ending = endOnSignals(stack, log);
   log.info(banner(stack, Math.round(performance.now() - startedAt)));
   // A program that started this one hears by message what a person reads above.
   process.send?.({ url: stack.url, databaseUrl: stack.databaseUrl });
-  if (options.seed) await showFirstAnswer(stack.url, log);
+  if (options.seed) await showFirstAnswer(stack.url, log, ending);
 }
 
 function banner(stack: Stack, milliseconds: number): string {
@@ -46,7 +46,9 @@ Accord runs: a Supabase for development, on this machine alone. Ready in ${(mill
 Ctrl-C ends it.`;
 }
 
-function endOnSignals(stack: Stack, log: Log): void {
+/** The signal that it gives is aborted when the end begins. */
+function endOnSignals(stack: Stack, log: Log): AbortSignal {
+  const ending = new AbortController();
   let endingSince: number | undefined;
   const end = async () => {
     if (endingSince !== undefined) {
@@ -54,6 +56,7 @@ function endOnSignals(stack: Stack, log: Log): void {
       return;
     }
     endingSince = performance.now();
+    ending.abort();
     setTimeout(() => {
       log.error("The stack did not end in time and was cut off; its state is safe.");
       process.exit(1);
@@ -62,6 +65,7 @@ function endOnSignals(stack: Stack, log: Log): void {
     process.exit(0);
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void end());
+  return ending.signal;
 }
 
 main().catch((error: unknown) => {

@@ -26,17 +26,18 @@ create table private.lease (
     failed_at timestamptz,
     lease_token uuid,
     leased_revision bigint,
-    status text not null generated always as (
-        case
+    -- Kept by the functions below and not generated: every edit would pay for that, and for each constraint, so there is
+    -- one.
+    status text not null default 'pending',
+    constraint status_is_true check (
+        status = case
             when failed_at is not null then 'failed'
             when processed_at is not null then 'completed'
             when lease_token is not null then 'processing'
             else 'pending'
         end
-    ) stored,
-    -- Every edit pays for each constraint, so there is one.
-    constraint in_one_state_at_a_time check (
-        (lease_token is null) = (leased_revision is null) and num_nonnulls(lease_token, processed_at, failed_at) <= 1
+        and (lease_token is null) = (leased_revision is null)
+        and num_nonnulls(lease_token, processed_at, failed_at) <= 1
     )
 );
 comment on table private.lease is 'The columns that every queue has; a pattern for `create table … (like private.lease including all)`, never filled.';
@@ -61,6 +62,7 @@ begin
         )
         update %1$s as q
         set
+            status = 'failed',
             lease_token = null,
             leased_revision = null,
             failed_at = clock_timestamp(),
@@ -83,6 +85,7 @@ begin
         ), claimed as (
             update %1$s as q
             set
+                status = 'processing',
                 lease_token = gen_random_uuid(),
                 leased_revision = q.revision,
                 retry_count = q.retry_count + 1,
@@ -141,6 +144,7 @@ begin
         )
         update %1$s as q
         set
+            status = case when done.is_settled then 'completed' else 'pending' end,
             lease_token = null,
             leased_revision = null,
             retry_count = 0,
@@ -180,6 +184,7 @@ begin
         )
         update %1$s as q
         set
+            status = case when failing.is_last then 'failed' else 'pending' end,
             lease_token = null,
             leased_revision = null,
             last_error = failing.message,
@@ -218,6 +223,7 @@ begin
         $sql$
         update %s
         set
+            status = 'pending',
             lease_token = null,
             leased_revision = null,
             retry_count = greatest(0, retry_count - 1),
