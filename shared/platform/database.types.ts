@@ -167,7 +167,7 @@ export type Database = {
           "revision"?: number;
           "source_id": string;
           "source_table": string;
-          "status"?: never;
+          "status"?: string;
           "visible_at"?: string;
         };
         Update: {
@@ -183,7 +183,7 @@ export type Database = {
           "revision"?: number;
           "source_id"?: string;
           "source_table"?: string;
-          "status"?: never;
+          "status"?: string;
           "visible_at"?: string;
         };
         Relationships: [];
