@@ -28,12 +28,16 @@ where n.nspname in ('public', 'private');
 select set_has(
     $$values
         ('private.active_profile()', 'anon, authenticated, service_role'),
+        ('private.alert_delivery_health()', 'nobody'),
+        ('private.alert_message(alert alerts)', 'nobody'),
+        ('private.alert_webhook_url()', 'nobody'),
         ('private.apply_embedding_wake()', 'nobody'),
         ('private.call_edge_function(function_name text, body jsonb)', 'nobody'),
         ('private.claim(queue regclass, batch integer, lease interval, retry_limit integer)', 'nobody'),
         ('private.counted_columns(source private.embedding_sources)', 'nobody'),
         ('private.create_source_triggers(source private.embedding_sources, counted name[])', 'nobody'),
         ('private.define_setting(name text, default_value jsonb, description text, kind text, minimum numeric, maximum numeric, choices text[])', 'nobody'),
+        ('private.deliver_alerts()', 'nobody'),
         ('private.differs(relation regclass, columns name[])', 'nobody'),
         ('private.dispatch_embeddings()', 'nobody'),
         ('private.drop_source_triggers(relation regclass)', 'nobody'),
@@ -61,6 +65,8 @@ select set_has(
         ('private.require_source(source_table text)', 'nobody'),
         ('private.resolve_alert(kind text, subject text)', 'service_role'),
         ('private.searchable_source(source_table text)', 'anon, authenticated, service_role'),
+        ('private.send_alert(alert alerts)', 'nobody'),
+        ('private.send_new_alert()', 'nobody'),
         ('private.setting(name text)', 'service_role'),
         ('private.settle(queue regclass, held uuid[])', 'nobody'),
         ('private.source_key(source private.embedding_sources, record text)', 'anon, authenticated, service_role'),
@@ -98,6 +104,7 @@ select set_has(
 select set_has(
     $$values
         ('private.active_profile()'),
+        ('private.alert_delivery_health()'),
         ('private.call_edge_function(function_name text, body jsonb)'),
         ('private.embed_…_delete()'),
         ('private.embed_…_insert()'),
@@ -111,6 +118,7 @@ select set_has(
         ('private.raise_alert(kind text, subject text, message text)'),
         ('private.resolve_alert(kind text, subject text)'),
         ('private.searchable_source(source_table text)'),
+        ('private.send_new_alert()'),
         ('private.setting(name text)'),
         ('private.use_embedding_profile(profile text, dimensions integer)'),
         ('private.vault_secret(name text)'),

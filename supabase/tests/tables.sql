@@ -27,6 +27,7 @@ where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', '
 
 select set_has(
     $$values
+        ('private.alert_deliveries', 'nobody'),
         ('private.embedding_profiles', 'nobody'),
         ('private.embedding_sources', 'authenticated: select; service_role: select'),
         ('private.embedding_wakes', 'nobody'),
