@@ -1,12 +1,13 @@
 import process from "node:process";
 import { type Figure, printFigure } from "./report.ts";
 import { drain } from "./drain.ts";
+import { history } from "./history.ts";
 import { lexical } from "./lexical.ts";
 import { start } from "./start.ts";
 import { names } from "./support/arguments.ts";
 import { triggers } from "./triggers.ts";
 
-const BENCHMARKS: Record<string, () => Promise<Figure[]>> = { start, triggers, drain, lexical };
+const BENCHMARKS: Record<string, () => Promise<Figure[]>> = { start, triggers, drain, lexical, history };
 
 const unknown = names.find((name) => !(name in BENCHMARKS));
 if (unknown !== undefined) {
