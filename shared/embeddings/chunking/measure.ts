@@ -22,14 +22,19 @@ const TOKENS_BY_CUTTING = 16;
 
 export function measureOf(content: string, limit: number, countTokens: (text: string) => number): Measure {
   const gaps = new Map<string, number>();
+  /** Found too large last: a block that is the only one of its section, or a sentence of its block, is asked for again. */
+  let tooLarge: Range = { start: 0, end: 0 };
 
   const count = ({ start, end }: Range) => countTokens(content.slice(start, end));
 
   function countIfFits(range: Range): number | undefined {
+    if (range.start === tooLarge.start && range.end === tooLarge.end) return undefined;
     const enough = range.start + limit * LETTERS_LOOKED_AT_FIRST;
-    if (range.end > enough * 1.25 && count({ start: range.start, end: enough }) > limit + TOKENS_BY_CUTTING) return;
-    const tokens = count(range);
-    return tokens <= limit ? tokens : undefined;
+    const looksTooLarge = range.end > enough && count({ start: range.start, end: enough }) > limit + TOKENS_BY_CUTTING;
+    const tokens = looksTooLarge ? Number.POSITIVE_INFINITY : count(range);
+    if (tokens <= limit) return tokens;
+    tooLarge = range;
+    return undefined;
   }
 
   function countGap(start: number, end: number): number {

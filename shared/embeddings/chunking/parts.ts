@@ -1,6 +1,6 @@
 import { type Block } from "./blocks.ts";
 import { type Measure, type Range, rangeOf } from "./measure.ts";
-import { characterEnds, lineEnds, sentenceEnds, wordEnds } from "./sentences.ts";
+import { characterEnds, codePointEnds, lineEnds, sentenceEnds, wordEnds } from "./sentences.ts";
 
 /** What is put into a chunk as a whole. */
 export interface Part extends Range {
@@ -75,11 +75,13 @@ const CHARACTERS: Way = {
   strength: Strength.character,
   ends: (text, limit) => characterEnds(text, Math.max(1, Math.floor(limit / 4))),
 };
-/** Where even so few characters are too many, one at a time. */
 const SINGLE_CHARACTERS: Way = { strength: Strength.character, ends: (text) => characterEnds(text, 1) };
+const CODE_POINTS: Way = { strength: Strength.character, ends: codePointEnds };
 
-const PROSE = [SENTENCES, LINES, WORDS, CHARACTERS, SINGLE_CHARACTERS];
-const ROW_BY_ROW = [ROWS, SENTENCES, WORDS, CHARACTERS, SINGLE_CHARACTERS];
+/** Parts of words are larger where they may: each is measured by itself. */
+const INSIDE_WORDS = [CHARACTERS, SINGLE_CHARACTERS, CODE_POINTS];
+const PROSE = [SENTENCES, LINES, WORDS, ...INSIDE_WORDS];
+const ROW_BY_ROW = [ROWS, SENTENCES, WORDS, ...INSIDE_WORDS];
 
 const WAYS_TO_CUT: Record<Block["kind"], Way[]> = {
   "heading": PROSE,

@@ -1,5 +1,5 @@
 /**
- * Where a text without any marks can be cut: behind sentences, lines, words and at last characters. Each gives the
+ * Where a text without any marks can be cut: behind sentences, lines, words, characters and at last code points. Each gives the
  * offsets behind the parts, without the text's own end, and takes a time that grows with the length only.
  */
 
@@ -28,41 +28,44 @@ function* endsOf(boundary: RegExp, text: string): Generator<number> {
 }
 
 const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+/** Characters are shorter, but for letters with dozens of accents: those are taken for several. */
+const LONGEST_CHARACTER = 64;
 
 /**
- * Cuts a text without gaps behind characters as a reader sees them, into parts of at most so many UTF-16 units, and of
- * half as many at least. The cut is where a hash of what stands before it is lowest, so that further on an insertion
- * changes nothing. A character that is longer is cut between its code points.
+ * Cuts a text without gaps behind characters as a reader sees them, into parts of about half as many UTF-16 units as
+ * given up to as many, or of a single character. The cut is where a hash of what stands before it is lowest, so that
+ * further on an insertion changes nothing.
  */
 export function* characterEnds(text: string, longest: number): Generator<number> {
-  for (let start = 0; text.length - start > longest;) {
-    // One more than allowed: what stands at its end may be half a character.
-    const window = text.slice(start, start + longest + 1);
+  for (let start = 0; start < text.length;) {
+    // One more than allowed: what stands at its end may be a part of a character.
     let [end, lowest] = [0, Number.POSITIVE_INFINITY];
+    const window = text.slice(start, start + Math.max(longest, LONGEST_CHARACTER) + 1);
     for (const { index } of graphemes.segment(window)) {
+      if (index > longest && end > 0) break;
       if (index === 0) continue;
-      const hash = hashBefore(window, index);
+      const hash = hashOf(window.slice(Math.max(0, index - RECOGNISED_BY), index));
       if (end * 2 < longest || hash <= lowest) [end, lowest] = [index, hash];
     }
-    if (end === 0) end = codePointEnd(window, longest);
-    start += end;
+    if (end === 0 || text.length - start <= longest) end = window.length;
+    if (isPair(text, start + end - 1)) end--;
+    start += Math.max(1, end);
     if (start < text.length) yield start;
   }
 }
 
-/** The last end of a code point in the first so many units, or of the first code point. */
-function codePointEnd(text: string, longest: number): number {
-  const splitsPair = isPair(text, longest - 1);
-  if (!splitsPair) return longest;
-  return longest > 1 ? longest - 1 : 2;
+const RECOGNISED_BY = 4;
+
+export function* codePointEnds(text: string): Generator<number> {
+  let end = 0;
+  for (const { length } of text) {
+    end += length;
+    if (end < text.length) yield end;
+  }
 }
 
 function isPair(text: string, at: number): boolean {
   return /^[\uD800-\uDBFF][\uDC00-\uDFFF]$/.test(text.slice(at, at + 2));
-}
-
-function hashBefore(text: string, end: number): number {
-  return hashOf(text.slice(Math.max(0, end - 4), end));
 }
 
 /** FNV-1a: quick, and the same everywhere. Says nothing to anyone who would look for texts of the same hash. */
