@@ -12,41 +12,55 @@ interface Sent {
 
 type Cutter = (content: string) => Sent[];
 
+/** Tokens that are sent to the provider. */
 interface Bill {
+  /** For what is there at first. */
   initial: number;
-  edits: number;
-  chunks: number;
-  /** Of the chunks of step 0. */
-  sizes: number[];
+  /** For pages that came later, and for later versions of any. */
+  added: number;
+  edited: number;
+  chunks: { initial: number; later: number };
 }
 
-const TARGETS = [256, 320, 384, 512];
-const TARGET_OF_FIGURE = 256;
+const TARGETS = [128, 256, 384, 512];
+/** What chunks are by default. */
+const TARGET_OF_FIGURES = 256;
 const WINDOW = 1_500;
 
-/** What the edits of a documentation cost, over the embedding of each edited page as a whole. */
+/**
+ * What the history of a documentation costs where chunks that are known are not sent again, over what it costs where
+ * each version of a page is sent as a whole. A page that came later is all new, whoever sends it: with and without.
+ */
 export function history(): Promise<Figure[]> {
   if (dataPath === undefined) {
     console.log("history needs --data <history-deno-docs-en.jsonl.br, or its folder>, and is left out.");
     return Promise.resolve([]);
   }
-  const edits = readHistory(dataPath);
-  const whole = bill(edits, (content) => content.trim() === "" ? [] : [sent(content)], { isKnown: false });
-  console.log(
-    `${edits.length} versions of pages; whole pages: ${whole.initial} tokens at first, ${whole.edits} for edits`,
-  );
-  report("lines that are new", { ...whole, ...newLines(edits) }, whole);
-  report(`windows of ${WINDOW} characters`, bill(edits, windows), whole);
-  for (const target of TARGETS) report(`chunks of ${target} tokens`, bill(edits, chunks(target)), whole);
-  const figure = bill(edits, chunks(TARGET_OF_FIGURE)).edits / whole.edits;
-  return Promise.resolve([{ name: "history.over_whole_row", value: figure, aim: { operator: "<=", value: 0.15 } }]);
+  const edits = inOrder(readHistory(dataPath));
+  const whole = replay(edits, (content) => content.trim() === "" ? [] : [sent(content)], { anew: true });
+  const report = (name: string, bill: Bill) => console.log(`${name}: ${shown(bill, whole)}`);
+  report("whole pages", whole);
+  report(`windows of ${WINDOW} characters`, replay(edits, windows));
+  report("lines that the page did not have, the least that there is to send", newLines(edits));
+  for (const target of TARGETS) report(`chunks of ${target} tokens`, replay(edits, chunks(target)));
+  const bill = replay(edits, chunks(TARGET_OF_FIGURES));
+  const aim = { operator: "<=", value: 0.15 } as const;
+  return Promise.resolve([
+    { name: "history.over_whole_row", value: later(bill) / later(whole), aim },
+    { name: "history.edits_over_whole_row", value: bill.edited / whole.edited, aim },
+  ]);
+}
+
+/** A step is one change: what it moves is deleted after it was put elsewhere. */
+function inOrder(edits: Edit[]): Edit[] {
+  return edits.toSorted((a, b) => a.step - b.step || Number(a.text === null) - Number(b.text === null));
 }
 
 function chunks(targetTokens: number): Cutter {
   return (content) =>
     chunk(content, { targetTokens, overlapTokens: 0, countTokens }).map(({ headings, text, tokens }) => {
       const path = headings.join(" > ");
-      // The titles above a chunk are sent with it.
+      // The titles that a chunk stands under are sent with it.
       return { key: `${path}\n${text}`, tokens: tokens + countTokens(path) };
     });
 }
@@ -61,56 +75,66 @@ function sent(text: string): Sent {
   return { key: text, tokens: countTokens(text) };
 }
 
-/**
- * Replays the history. What some page has at the time, or the page itself had before, is not paid for.
- */
-function bill(edits: Edit[], cutInto: Cutter, { isKnown = true } = {}): Bill {
+/** What some page has at the time, or the page itself had before, is not sent; all of it is where it is sent anew. */
+function replay(edits: Edit[], cutInto: Cutter, { anew = false } = {}): Bill {
   const pages = new Map<string, Sent[]>();
   const uses = new Map<string, number>();
-  const total: Bill = { initial: 0, edits: 0, chunks: 0, sizes: [] };
+  const bill = emptyBill();
   for (const { step, path, text } of edits) {
     const before = pages.get(path) ?? [];
     const after = text === null ? [] : cutInto(text);
-    if (step === 0) total.sizes.push(...after.map(({ tokens }) => tokens));
     for (const { key, tokens } of after) {
-      if (!isKnown || (uses.get(key) ?? 0) === 0) {
-        total[step === 0 ? "initial" : "edits"] += tokens;
-        if (step > 0) total.chunks++;
-      }
-      uses.set(key, (uses.get(key) ?? 0) + 1);
+      const used = uses.get(key) ?? 0;
+      uses.set(key, used + 1);
+      if (used > 0 && !anew) continue;
+      bill[kindOf(step, before)] += tokens;
+      bill.chunks[step === 0 ? "initial" : "later"]++;
     }
     for (const { key } of before) uses.set(key, (uses.get(key) ?? 0) - 1);
     pages.set(path, after);
   }
-  return total;
+  return bill;
 }
 
 /** The tokens of the lines that a page did not have before, each as often as it is new. */
-function newLines(edits: Edit[]): Pick<Bill, "initial" | "edits"> {
+function newLines(edits: Edit[]): Bill {
   const pages = new Map<string, string[]>();
-  const total = { initial: 0, edits: 0 };
+  const bill = emptyBill();
   for (const { step, path, text } of edits) {
+    const before = pages.get(path) ?? [];
     const lines = text?.split("\n") ?? [];
-    const known = new Map<string, number>();
-    for (const line of pages.get(path) ?? []) known.set(line, (known.get(line) ?? 0) + 1);
+    const left = new Map<string, number>();
+    for (const line of before) left.set(line, (left.get(line) ?? 0) + 1);
     const added = lines.filter((line) => {
-      const left = known.get(line) ?? 0;
-      known.set(line, left - 1);
-      return left <= 0;
+      const same = left.get(line) ?? 0;
+      left.set(line, same - 1);
+      return same <= 0;
     });
-    total[step === 0 ? "initial" : "edits"] += countTokens(added.join("\n"));
+    bill[kindOf(step, before)] += countTokens(added.join("\n"));
     pages.set(path, lines);
   }
-  return total;
+  return bill;
 }
 
-function report(name: string, { initial, edits, chunks, sizes }: Bill, whole: Bill): void {
-  const sorted = sizes.toSorted((a, b) => a - b);
-  const [median, most] = [sorted[Math.floor(sorted.length / 2)], sorted.at(-1)];
-  const share = (part: number, all: number) => (part / all).toFixed(4);
-  console.log(
-    `${name}: edits ${edits} tokens, ${share(edits, whole.edits)} of whole pages; at first ${initial}; together ` +
-      `${share(initial + edits, whole.initial + whole.edits)}; ${chunks} chunks sent for edits, ` +
-      `${sizes.length} at first, of ${median} tokens (median) to ${most}`,
-  );
+function kindOf(step: number, before: unknown[]): "initial" | "added" | "edited" {
+  if (step === 0) return "initial";
+  return before.length === 0 ? "added" : "edited";
+}
+
+function emptyBill(): Bill {
+  return { initial: 0, added: 0, edited: 0, chunks: { initial: 0, later: 0 } };
+}
+
+function later({ added, edited }: Bill): number {
+  return added + edited;
+}
+
+function shown(bill: Bill, whole: Bill): string {
+  const { initial, added, edited, chunks } = bill;
+  const share = (part: number, all: number) => `${(part / all * 100).toFixed(1)} %`;
+  const all = initial + later(bill);
+  return `${later(bill)} tokens (${share(later(bill), later(whole))}), ${edited} for edits ` +
+    `(${share(edited, whole.edited)}) and ${added} for pages that came later (${share(added, whole.added)}); ` +
+    `${initial} at first, ${all} with it (${share(all, whole.initial + later(whole))})` +
+    (chunks.initial === 0 ? "" : `; ${chunks.initial} texts sent at first, ${chunks.later} later`);
 }

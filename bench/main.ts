@@ -1,5 +1,6 @@
 import process from "node:process";
 import { type Figure, printFigure } from "./report.ts";
+import { chunking } from "./chunking.ts";
 import { drain } from "./drain.ts";
 import { history } from "./history.ts";
 import { lexical } from "./lexical.ts";
@@ -7,7 +8,7 @@ import { start } from "./start.ts";
 import { names } from "./support/arguments.ts";
 import { triggers } from "./triggers.ts";
 
-const BENCHMARKS: Record<string, () => Promise<Figure[]>> = { start, triggers, drain, lexical, history };
+const BENCHMARKS: Record<string, () => Promise<Figure[]>> = { start, triggers, drain, lexical, history, chunking };
 
 const unknown = names.find((name) => !(name in BENCHMARKS));
 if (unknown !== undefined) {

@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import { type Chunk, chunk, type ChunkOptions } from "../../../../shared/embeddings/chunking/chunk.ts";
 import { countTokens } from "../../../../shared/embeddings/chunking/tokens.ts";
 
-export const letters = (text: string) => text.length;
+export const letters = (text: string): number => text.length;
 
 export function chunksOf(content: string, options: Partial<ChunkOptions> = {}): Chunk[] {
   return chunk(content, { targetTokens: 64, overlapTokens: 0, countTokens, ...options });
