@@ -1,11 +1,12 @@
 /**
- * Where a text without any marks can be cut: behind sentences, lines, words, characters and at last code points. Each gives the
- * offsets behind the parts, without the text's own end, and takes a time that grows with the length only.
+ * Where a text without any marks can be cut: behind sentences, lines, words, characters and at last code points. Each
+ * gives the offsets behind the parts, without the text's own end, in a time that grows with the length only.
  */
 
 /** Not behind "e.g." within a sentence: what follows must not begin in lower case. */
 const SENTENCE_END = /[.!?…؟۔](?:["'”’)\]*_]*(?:\s?»)?)\s+(?![\s\p{Ll}])|[。！？｡।][」』”’）)]*\s*/gu;
-const LINE_END = /\n\s*/g;
+/** Without the blanks that indent the next line. */
+const LINE_END = /\n/g;
 const WORD_END = /\s+/g;
 
 export function sentenceEnds(text: string): Generator<number> {

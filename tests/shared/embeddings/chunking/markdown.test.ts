@@ -92,6 +92,13 @@ describe("what belongs together stays together where it fits", () => {
     for (const line of texts.flatMap((text) => text.split("\n"))) expect(["```", "const a = 1;"]).toContain(line);
   });
 
+  it("a line and the blanks that indent it", () => {
+    const texts = textsOf(`~~~\n${"if (a)\n    return b;\n".repeat(9)}~~~`, inLetters(40));
+    for (const line of texts.flatMap((text) => text.split("\n"))) {
+      expect(["~~~", "if (a)", "    return b;"]).toContain(line);
+    }
+  });
+
   it("a list", () => {
     const list = "- one\n- two\n  - deeper\n\n- three\nlazily";
     expect(textsOf(`${words}\n\n${list}\n\n${words}`, inLetters(42))).toEqual([words, list, words]);
