@@ -41,7 +41,7 @@ export function history(): Promise<Figure[]> {
   const report = (name: string, bill: Bill) => console.log(`${name}: ${shown(bill, whole)}`);
   report("whole pages", whole);
   report(`windows of ${WINDOW} characters`, replay(edits, windows));
-  report("lines that the page did not have, the least that there is to send", newLines(edits));
+  report("lines that the page did not have", newLines(edits));
   for (const target of TARGETS) report(`chunks of ${target} tokens`, replay(edits, chunks(target)));
   const bill = replay(edits, chunks(TARGET_OF_FIGURES));
   const aim = { operator: "<=", value: 0.15 } as const;

@@ -12,13 +12,27 @@ export interface Part extends Range {
 }
 
 /** From the best place to cut at to the worst. */
-const Strength = { block: 7, item: 6, insideItem: 5, row: 4, sentence: 3, line: 2, word: 1, character: 0 } as const;
+const Strength = {
+  block: 8,
+  item: 7,
+  insideItem: 6,
+  row: 5,
+  /** Behind a block that announces the next one. */
+  announced: 4,
+  sentence: 3,
+  line: 2,
+  word: 1,
+  character: 0,
+} as const;
 
 /** The blocks of a section in parts that fit, as large as they come: a list, else its items, else what is in them. */
 export function* partsOf(blocks: Block[], measure: Measure): Generator<Part> {
+  let before: Block | undefined;
   for (const list of groupsOf(blocks, ["none"])) {
-    yield* grouped(list, Strength.block, measure, function* () {
-      let strength: number = Strength.block;
+    const first = before !== undefined && announces(before, measure.content) ? Strength.announced : Strength.block;
+    before = list.at(-1);
+    yield* grouped(list, first, measure, function* () {
+      let strength: number = first;
       for (const item of groupsOf(list, ["none", "list"])) {
         yield* grouped(item, strength, measure, () => blockwise(item, strength, measure));
         strength = Strength.item;
@@ -26,6 +40,15 @@ export function* partsOf(blocks: Block[], measure: Measure): Generator<Part> {
     });
   }
 }
+
+/** A heading, "For example:", or the ":::note" that many sites begin a box with. */
+function announces({ kind, start, end }: Block, content: string): boolean {
+  if (kind !== "text") return kind === "heading";
+  const ending = content.slice(Math.max(start, end - LONGEST_ANNOUNCEMENT), end);
+  return /[^:][:：]$/.test(ending) || /(?:^|\n) {0,3}:::+ *\w.*$/.test(ending);
+}
+
+const LONGEST_ANNOUNCEMENT = 100;
 
 /** The blocks as one part where they fit, else what they are divided into. */
 function* grouped(

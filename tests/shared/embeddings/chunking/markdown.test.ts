@@ -120,6 +120,16 @@ describe("what belongs together stays together where it fits", () => {
     for (const row of texts.flatMap((text) => text.split("\n"))) expect(row).toMatch(/^\|.*\|$/);
   });
 
+  it("a line that announces something and what it announces", () => {
+    const filler = "Words and words and words, so many words that it is nearly full.";
+    for (const announcement of ["For example:", ":::note"]) {
+      for (let seed = 0; seed < 20; seed++) {
+        const texts = textsOf(`${filler}\n\n${filler} ${seed}.\n\n${announcement}\n\n${words} ${seed}`, inLetters(140));
+        expect(texts.filter((text) => text.endsWith(announcement))).toEqual([]);
+      }
+    }
+  });
+
   it("a heading and what it is about", () => {
     const [first] = textsOf(`# Title\n\n${words}\n\n${words}\n\n${words}`, inLetters(60));
     expect(first).toBe(`# Title\n\n${words}`);
