@@ -2,11 +2,11 @@ import { z } from "zod";
 import type { Clock } from "../platform/clock.ts";
 import type { Rpc } from "../platform/rpc.ts";
 import { checkEmbedder } from "./check.ts";
-import { embedAll } from "./embed-all.ts";
-import { drain, type HashedPiece } from "./drain.ts";
+import type { WantedEmbedder } from "./choose-embedder.ts";
+import { drain, DRAIN_DEFAULTS } from "./drain.ts";
 import type { DrainReport } from "./report.ts";
 import type { Embedder } from "./embedder.ts";
-import { cutIntoPieces, hashOfPiece } from "./pieces.ts";
+import { defaultProfile, PROFILE_DEFAULTS } from "./profile.ts";
 import { jobQueue } from "./queue.ts";
 import { SourceStatus } from "./status.ts";
 
@@ -23,9 +23,26 @@ export const EmbeddingAction = z.discriminatedUnion("action", [
   z.strictObject({ action: z.literal("status") }),
   z.strictObject({ action: z.literal("cleanup") }),
   z.strictObject({ action: z.literal("check") }),
+  z.strictObject({
+    action: z.literal("prepare"),
+    name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9:._/-]{0,99}$/).optional(),
+    provider: z.enum(["openai", "gte-small", "lexical"]),
+    model: z.string().optional(),
+    dimensions: z.int().min(1).max(4_000).optional(),
+    chunkTokens: z.int().min(16).max(8_000).default(PROFILE_DEFAULTS.chunkTokens),
+    chunkOverlap: z.int().min(0).default(PROFILE_DEFAULTS.chunkOverlap),
+    template: z.string().includes("{chunk}").default(PROFILE_DEFAULTS.template),
+  }).refine(({ chunkTokens, chunkOverlap }) => chunkOverlap * 2 < chunkTokens, {
+    path: ["chunkOverlap"],
+    message: "must be less than half of chunkTokens",
+  }),
 ]);
 
 export type EmbeddingAction = z.output<typeof EmbeddingAction>;
+type PrepareAction = Extract<EmbeddingAction, { action: "prepare" }>;
+
+const PROBE = "ok";
+const Prepared = z.object({ name: z.string(), state: z.string() });
 
 const Count = z.number();
 
@@ -33,6 +50,8 @@ interface ActionPorts {
   rpc: Rpc;
   /** Made only when something is to be embedded: most actions need no provider. */
   embedder: () => Embedder;
+  /** That of a profile, whatever the environment asks for; its keys are the environment's. */
+  embedderOf: (profile: WantedEmbedder) => Embedder;
   readStatus: () => Promise<unknown>;
   clock: Clock;
 }
@@ -53,34 +72,43 @@ export async function perform(action: EmbeddingAction, ports: ActionPorts): Prom
       return { removed: Count.parse(await rpc("clean_up_embedding_queue")) };
     case "check":
       return await checkEmbedder(ports.embedder);
+    case "prepare":
+      return await prepareProfile(action, ports);
   }
 }
 
 async function processQueue(
   { batchSize, lingerMs }: { batchSize?: number | undefined; lingerMs?: number | undefined },
-  { rpc, embedder: makeEmbedder, clock }: ActionPorts,
+  { rpc, embedder: makeEmbedder, embedderOf, clock }: ActionPorts,
 ): Promise<DrainReport> {
   const embedder = makeEmbedder();
-  return await drain({
-    queue: jobQueue(rpc, embedder.profile),
-    piecesOf: (content) => hashedPiecesOf(content, embedder),
-    embedAll: (texts, signal) => embedAll(embedder, texts, { signal }),
-    clock,
-  }, {
-    ...batchSize === undefined ? {} : { batchSize },
+  const profile = defaultProfile(embedder.profile, embedder.usdPerMillionTokens);
+  return await drain({ queue: jobQueue(rpc, crypto.randomUUID(), profile), embedderOf, clock }, {
+    batchSize: Math.min(batchSize ?? DRAIN_DEFAULTS.batchSize, embedder.limits.inputsPerInvocation),
     ...lingerMs === undefined ? {} : { lingerMs },
-    rowLimit: embedder.limits.inputsPerInvocation,
   });
 }
 
-async function hashedPiecesOf(content: string, embedder: Embedder): Promise<HashedPiece[]> {
-  const pieces = cutIntoPieces(content, {
-    tokensPerPiece: embedder.limits.tokensPerInput,
-    countTokens: (text) => embedder.countTokens(text),
-  });
-  return await Promise.all(pieces.map(async ({ text, tokens }) => ({
-    text,
-    tokens,
-    hash: await hashOfPiece(embedder.profile.name, text),
-  })));
+/** Has a profile built beside the active one, once its embedder has shown that it gives such vectors. */
+async function prepareProfile(
+  { name, provider, model, dimensions, chunkTokens, chunkOverlap, template }: PrepareAction,
+  { rpc, embedderOf }: ActionPorts,
+): Promise<unknown> {
+  const embedder = embedderOf({ provider, model, dimensions });
+  const { profile } = embedder;
+  await embedder.embedQuery(PROBE);
+  const isPlain = chunkTokens === PROFILE_DEFAULTS.chunkTokens && chunkOverlap === PROFILE_DEFAULTS.chunkOverlap &&
+    template === PROFILE_DEFAULTS.template;
+  return Prepared.parse(
+    await rpc("prepare_embedding_profile", {
+      name: name ?? (isPlain ? profile.name : `${profile.name}:${chunkTokens}+${chunkOverlap}`),
+      provider: profile.provider,
+      model: profile.model,
+      dimensions: profile.dimensions,
+      chunk_tokens: chunkTokens,
+      chunk_overlap: chunkOverlap,
+      template,
+      usd_per_million_tokens: embedder.usdPerMillionTokens,
+    }),
+  );
 }

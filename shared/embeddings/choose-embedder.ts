@@ -19,6 +19,22 @@ export interface EmbedderSettings {
   dimensions?: string | undefined;
 }
 
+/** What a profile says of its embedder. */
+export interface WantedEmbedder {
+  provider: string;
+  model?: string | undefined;
+  dimensions?: number | undefined;
+}
+
+/** The embedder of a profile: what it says goes before what the environment says, whose keys it uses. */
+export function embedderOfProfile(
+  { provider, model, dimensions }: WantedEmbedder,
+  { apiKey, baseUrl }: EmbedderSettings,
+  ports: EmbedderPorts,
+): Embedder {
+  return chooseEmbedder({ embedder: provider, apiKey, baseUrl, model, dimensions: dimensions?.toString() }, ports);
+}
+
 export interface EmbedderPorts {
   fetch: typeof fetch;
   /** Supabase's own model, where there is Supabase. */

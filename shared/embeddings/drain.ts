@@ -1,9 +1,16 @@
 import type { Clock } from "../platform/clock.ts";
+import { Accounts } from "./accounts.ts";
+import { countTokens } from "./chunking/tokens.ts";
+import { embedAll, type EmbeddedAll } from "./embed-all.ts";
+import type { Embedder } from "./embedder.ts";
+import { AccordError } from "../platform/errors.ts";
+import { type Plan, planOf } from "./plan.ts";
+import { type ProfileInUse } from "./profile.ts";
+import { ProviderError } from "./provider-error.ts";
 import { type DrainReport, emptyReport } from "./report.ts";
-import type { EmbeddedAll } from "./embed-all.ts";
-import type { EmbeddingUsage } from "./embedder.ts";
+import { createSlots } from "./slots.ts";
 import { vectorText } from "./vectors.ts";
-import type { Failure, Job, JobQueue, Outcome, Result } from "./queue.ts";
+import type { Claim, Job, JobQueue, Outcome, Result } from "./queue.ts";
 
 /** How one run of the worker goes about it; every option with its default. */
 export interface DrainOptions {
@@ -15,8 +22,6 @@ export interface DrainOptions {
   budgetMs?: number;
   /** How long an empty queue is watched before the run ends; see `private.wake_at_commit()`. */
   lingerMs?: number;
-  /** Rows after which the run ends, for embedders that are short of processor time. */
-  rowLimit?: number;
 }
 
 export const DRAIN_DEFAULTS = {
@@ -24,34 +29,44 @@ export const DRAIN_DEFAULTS = {
   lanes: 2,
   budgetMs: 90_000,
   lingerMs: 0,
-  rowLimit: Number.POSITIVE_INFINITY,
 } satisfies Required<DrainOptions>;
 
+/** Rows read at a time: their texts are all in memory. */
+const ROWS_PER_READ = 64;
+/** Chunks that are embedded and written before more rows are read. */
+const CHUNKS_PER_PORTION = 1_024;
 /** Rows written in one transaction: an edit of one of them waits for no more than that. */
 const ROWS_PER_FINISH = 50;
+/** Vectors written in one transaction, for rows of many chunks. */
+const CHUNKS_PER_FINISH = 100;
+/** How long after the budget a text of many chunks may still be embedded; what is left of it is for the next run. */
+const GRACE_MS = 20_000;
 /** An edit is over in a moment; one that is not is not waited for. */
 const BUSY_PAUSES_MS = [20, 50, 100, 200, 400, 800];
-/** How long rows rest when the provider fails as a whole and does not say how long. */
-const PROVIDER_REST_SECONDS = 30;
-
-/** A part of a text that is embedded by itself; the hash says whether it was embedded before. */
-export interface HashedPiece {
-  text: string;
-  hash: string;
-  tokens: number;
-}
 
 export interface DrainPorts {
   queue: JobQueue;
-  /** A text as the pieces to embed, each with its hash. */
-  piecesOf(content: string): Promise<HashedPiece[]>;
-  embedAll(texts: string[], signal: AbortSignal): Promise<EmbeddedAll>;
+  /** The embedder of a profile; an AccordError where the environment cannot make it. */
+  embedderOf(profile: ProfileInUse): Embedder;
   clock: Clock;
 }
 
-/** Empties the queue, as far as time and provider allow, and wakes a successor if something is left. */
+const IDLE = {
+  provider_paused: "The provider has failed and rests. See the open alerts; the queue goes on by itself.",
+  budget_used_up: "The budget is used up. Raise embedding_daily_budget_usd or embedding_monthly_budget_usd, or wait.",
+} as const;
+
+/** Empties the queue, as far as time, provider and budget allow; its end has a successor woken if something is left. */
 export async function drain(ports: DrainPorts, options: DrainOptions = {}): Promise<DrainReport> {
   return await new Drain(ports, { ...DRAIN_DEFAULTS, ...options }).run();
+}
+
+/** What is known of a provider during one run. */
+interface Source {
+  embedder: Embedder;
+  inSlot: ReturnType<typeof createSlots>;
+  /** Texts that this run still has the processor time for. */
+  inputsLeft: number;
 }
 
 class Drain {
@@ -60,6 +75,7 @@ class Drain {
   readonly #startedAt: number;
   readonly #stop = new AbortController();
   readonly #report: DrainReport = emptyReport();
+  readonly #sources = new Map<string, Source>();
 
   constructor(ports: DrainPorts, options: Required<DrainOptions>) {
     this.#ports = ports;
@@ -70,14 +86,16 @@ class Drain {
   async run(): Promise<DrainReport> {
     const { queue, clock } = this.#ports;
     const report = this.#report;
-    await this.#emptyQueue();
-    const left = this.#options.lingerMs - this.#elapsed();
-    if (left > 0 && report.stopped === null && report.claimed < this.#options.rowLimit) {
-      await clock.wait(left);
+    try {
       await this.#emptyQueue();
+      const left = this.#options.lingerMs - this.#elapsed();
+      if (left > 0 && report.stopped === null) {
+        await clock.wait(left);
+        await this.#emptyQueue();
+      }
+    } finally {
+      report.remaining = await queue.end();
     }
-    report.remaining = await queue.due();
-    if (report.remaining > 0 && report.stopped === null) await queue.wakeSuccessor();
     report.durationMs = Math.round(this.#elapsed());
     return report;
   }
@@ -94,129 +112,239 @@ class Drain {
   }
 
   async #lane(): Promise<void> {
-    const { batchSize, budgetMs, rowLimit } = this.#options;
-    while (!this.#stop.signal.aborted && this.#elapsed() < budgetMs) {
-      const room = Math.min(batchSize, rowLimit - this.#report.claimed);
-      if (room <= 0) return;
-      // Counted before it is known, so that lanes together stay within the limit.
-      this.#report.claimed += room;
-      const jobs = await this.#ports.queue.claim(room);
-      this.#report.claimed -= room - jobs.length;
-      if (jobs.length === 0) return;
+    const { batchSize, budgetMs } = this.#options;
+    while (!this.#stop.signal.aborted && this.#elapsed() < budgetMs && !this.#isSpent()) {
+      const claim = await this.#ports.queue.claim(Math.min(batchSize, this.#room()));
+      if (claim.idle !== null && claim.idle !== "enough_workers") {
+        this.#report.stopped ??= { code: claim.idle, message: IDLE[claim.idle] };
+      }
+      if (claim.tokens.length === 0) return;
+      this.#report.claimed += claim.tokens.length;
       try {
-        await this.#work(jobs);
+        await this.#work(claim);
       } catch (error) {
         this.#stop.abort(error);
-        await this.#ports.queue.release(jobs.map(({ token }) => token), 0);
+        await this.#ports.queue.release(claim.tokens);
         throw error;
       }
     }
   }
 
-  async #work(jobs: Job[]): Promise<void> {
-    const tooLong = jobs.filter((job) => job.tooLong !== null);
-    await this.#fail(tooLong.map(({ token, tooLong, limit }) => ({
-      token,
-      message: `The text has ${tooLong} characters; the limit is ${limit}. ` +
-        "Shorten it, or raise the setting embedding_content_limit.",
-      permanent: true,
-    })));
+  /** An embedder that is short of processor time takes a few texts a run. */
+  #room(): number {
+    const room = Math.min(...[...this.#sources.values()].map(({ inputsLeft }) => inputsLeft));
+    return Math.max(1, Math.min(room, this.#options.batchSize));
+  }
 
-    const plans = await Promise.all(jobs.filter((job) => job.tooLong === null).map((job) => this.#plan(job)));
-    const texts = plans.flatMap(({ missing }) => missing.map(({ content }) => content));
-    if (texts.length === 0) return await this.#finish(plans);
+  #isSpent(): boolean {
+    return [...this.#sources.values()].some(({ inputsLeft }) => inputsLeft <= 0);
+  }
 
-    const { vectors, rejected, failure, usage } = await this.#ports.embedAll(texts, this.#stop.signal);
-    this.#count(usage);
-    const ready: Plan[] = [];
-    const refused: Failure[] = [];
-    const untouched: string[] = [];
-    let next = 0;
-    for (const plan of plans) {
-      const indices = plan.missing.map(() => next++);
-      const refusal = indices.map((index) => rejected.get(index)).find((error) => error !== undefined);
-      if (refusal !== undefined) refused.push({ token: plan.job.token, message: refusal.message });
-      else if (indices.some((index) => !vectors.has(index))) untouched.push(plan.job.token);
-      else {
-        plan.missing.forEach((piece, i) => piece.embedding = vectorText(vectors.get(indices[i] ?? -1) ?? []));
-        ready.push(plan);
+  async #work({ tokens, profiles }: Claim): Promise<void> {
+    let portion: Portion = { jobs: [], plans: [] };
+    for (let i = 0; i < tokens.length; i += ROWS_PER_READ) {
+      for (const job of await this.#ports.queue.read(tokens.slice(i, i + ROWS_PER_READ))) {
+        portion.jobs.push(job);
+        portion.plans.push(...await this.#plan(job, profiles));
+        if (portion.plans.reduce((sum, { missing }) => sum + missing.length, 0) < CHUNKS_PER_PORTION) continue;
+        await this.#finishPortion(portion, profiles);
+        portion = { jobs: [], plans: [] };
       }
     }
-    await this.#finish(ready);
-    await this.#fail(refused);
-    if (failure !== null) {
-      this.#report.stopped ??= { code: failure.code, message: failure.message };
-      this.#stop.abort(failure);
+    await this.#finishPortion(portion, profiles);
+  }
+
+  async #plan(job: Job, profiles: ProfileInUse[]): Promise<Plan[]> {
+    if (job.isGone || job.tooLong !== null) return [];
+    const plans: Plan[] = [];
+    for (const target of job.targets) {
+      const profile = profiles.find(({ name }) => name === target.profile);
+      const source = profile === undefined || profile.isPaused ? null : await this.#sourceOf(profile);
+      if (profile === undefined || source === null) continue;
+      const { tokensPerInput } = source.embedder.limits;
+      plans.push(await planOf(job, target, profile, { tokensPerInput, countTokens }));
     }
-    if (untouched.length > 0) {
-      const rest = failure === null ? 0 : Math.ceil((failure.retryAfterMs ?? PROVIDER_REST_SECONDS * 1000) / 1000);
-      await this.#ports.queue.release(untouched, rest);
+    return plans;
+  }
+
+  /** Null where this environment has no embedder for a profile: that is the provider's failure, and nobody's row. */
+  async #sourceOf(profile: ProfileInUse): Promise<Source | null> {
+    const known = this.#sources.get(profile.name);
+    if (known !== undefined) return known;
+    try {
+      const embedder = this.#ports.embedderOf(profile);
+      const { concurrentRequests, inputsPerInvocation } = embedder.limits;
+      const source = { embedder, inSlot: createSlots(concurrentRequests), inputsLeft: inputsPerInvocation };
+      this.#sources.set(profile.name, source);
+      return source;
+    } catch (error) {
+      if (!(error instanceof AccordError)) throw error;
+      await this.#pause(profile, error.code, error.message, null);
+      return null;
     }
   }
 
-  /** What is to be written for a row, and which pieces of it have to be paid for. */
-  async #plan(job: Job): Promise<Plan> {
-    const pieces = job.content === null ? [] : await this.#ports.piecesOf(job.content);
-    const planned = pieces.map(({ text, hash, tokens }): PlannedPiece => ({ content: text, hash, tokens }));
-    const missing = planned.filter(({ hash }, index) => job.hashes[index] !== hash);
-    for (const piece of planned) if (!missing.includes(piece)) this.#report.usage.tokensSaved += piece.tokens;
-    return { job, pieces: planned, missing };
+  async #pause(profile: ProfileInUse, code: string, message: string, retryAfterMs: number | null): Promise<void> {
+    profile.isPaused = true;
+    this.#report.stopped ??= { code, message };
+    await this.#ports.queue.pause(profile.provider, message, retryAfterMs === null ? null : retryAfterMs / 1000);
   }
 
-  async #finish(plans: Plan[]): Promise<void> {
-    for (let i = 0; i < plans.length; i += ROWS_PER_FINISH) {
-      const some = plans.slice(i, i + ROWS_PER_FINISH);
-      const outcomes = await this.#ports.queue.finish(some.map(resultOf));
-      for (const plan of some) {
-        const outcome = outcomes.get(plan.job.token);
-        this.#settle(plan, outcome === "busy" ? await this.#finishBusy(plan) : outcome);
+  async #finishPortion({ jobs, plans }: Portion, profiles: ProfileInUse[]): Promise<void> {
+    const results = new Map(jobs.map((job): [string, Result] => [job.token, resultOf(job)]));
+    // The active profile first: search waits for that one.
+    for (const profile of profiles) {
+      const own = plans.filter(({ copy }) => copy.profile === profile.name);
+      for (const { job, copy } of await this.#embed(own, profile, results)) {
+        const chunks = copy.chunks.map(({ input: _, ...chunk }) => chunk);
+        results.get(job.token)?.copies.push({ ...copy, chunks });
+      }
+    }
+    await this.#finish(jobs, results);
+  }
+
+  /** Gives the plans that are complete. A row that was refused has its failure noted; the others are left for later. */
+  async #embed(plans: Plan[], profile: ProfileInUse, results: Map<string, Result>): Promise<Plan[]> {
+    const source = this.#sources.get(profile.name);
+    if (plans.length === 0 || source === undefined) return [];
+    const accounts = new Accounts(this.#report.usage);
+    const hashes = [...new Set(plans.flatMap(({ missing }) => missing.map(({ hash }) => hash)))];
+    const known = hashes.length === 0 ? new Set<string>() : await this.#ports.queue.known(profile.name, hashes);
+    for (const plan of plans) {
+      plan.missing = plan.missing.filter(({ hash }) => !known.has(hash));
+      accounts.saved(plan);
+    }
+    const wanted = new Map(plans.flatMap(({ missing }) => missing.map((chunk) => [chunk.input, chunk])));
+    const embedded = await this.#ask([...wanted.keys()], profile, source, (input) => wanted.get(input)?.tokens ?? 0);
+    accounts.paid(plans, embedded);
+    const entries = accounts.entries();
+    if (entries.length > 0) await this.#ports.queue.account(profile.name, profile.knownFailures, entries);
+    if (embedded.failure !== null && !profile.isPaused) {
+      const { code, message, retryAfterMs } = embedded.failure;
+      await this.#pause(profile, code, message, retryAfterMs);
+    }
+
+    const complete: Plan[] = [];
+    const unused: { hash: string; embedding: string }[] = [];
+    for (const plan of plans) {
+      const refusal = plan.missing.map(({ input }) => embedded.rejected.get(input)).find((error) =>
+        error !== undefined
+      );
+      const result = results.get(plan.job.token);
+      for (const chunk of plan.missing) {
+        const vector = embedded.vectors.get(chunk.input);
+        if (vector !== undefined) chunk.embedding = vectorText(vector);
+      }
+      if (plan.missing.every(({ embedding }) => embedding !== undefined)) complete.push(plan);
+      else {
+        if (refusal !== undefined && result !== undefined) {
+          result.failure ??= { message: refusal.message, permanent: false };
+        }
+        for (const { hash, embedding } of plan.missing) if (embedding !== undefined) unused.push({ hash, embedding });
+      }
+    }
+    // What was paid for is not paid for again when the rest of its row can be had.
+    for (let i = 0; i < unused.length; i += CHUNKS_PER_FINISH) {
+      await this.#ports.queue.stock(profile.name, unused.slice(i, i + CHUNKS_PER_FINISH));
+    }
+    return complete;
+  }
+
+  async #ask(
+    inputs: string[],
+    profile: ProfileInUse,
+    source: Source,
+    countTokens: (input: string) => number,
+  ): Promise<EmbeddedByInput> {
+    const { embedder, inSlot } = source;
+    const mayAsk = async (request: { inputs: number; tokens: number }) => {
+      if (source.inputsLeft <= 0) return false;
+      source.inputsLeft -= request.inputs;
+      return !embedder.limits.isRated || await this.#takeRate(profile, request.tokens);
+    };
+    const options = { signal: this.#stop.signal, inSlot, countTokens, mayAsk };
+    const { vectors, rejected, failure, usage } = await embedAll(embedder, inputs, options);
+    const byInput = <Value>(found: Map<number, Value>) =>
+      new Map([...found].map(([index, value]): [string, Value] => [inputs[index] ?? "", value]));
+    return { vectors: byInput(vectors), rejected: byInput(rejected), failure, usage };
+  }
+
+  /** Waits until all workers together may ask this much more; false where the provider has failed, or time is up. */
+  async #takeRate(profile: ProfileInUse, tokens: number): Promise<boolean> {
+    while (this.#elapsed() < this.#options.budgetMs + GRACE_MS) {
+      const { queue, clock } = this.#ports;
+      const { waitMs, isPaused } = await queue.takeRate(profile.provider, profile.knownFailures, tokens);
+      if (isPaused) profile.isPaused = true;
+      if (isPaused) return false;
+      if (waitMs === 0) return true;
+      await clock.wait(waitMs);
+    }
+    return false;
+  }
+
+  async #finish(jobs: Job[], results: Map<string, Result>): Promise<void> {
+    for (const some of transactionsOf(jobs, results)) {
+      const outcomes = await this.#ports.queue.finish(some.flatMap(({ token }) => results.get(token) ?? []));
+      for (const job of some) {
+        const result = results.get(job.token);
+        const outcome = outcomes.get(job.token);
+        if (result !== undefined) {
+          this.#settle(job, result, outcome === "busy" ? await this.#finishBusy(result) : outcome);
+        }
       }
     }
   }
 
   /** A row that an edit had locked is asked for again. The one it is left to in the end finds its lease run out. */
-  async #finishBusy(plan: Plan): Promise<Outcome | undefined> {
+  async #finishBusy(result: Result): Promise<Outcome | undefined> {
     for (const pause of BUSY_PAUSES_MS) {
       await this.#ports.clock.wait(pause);
-      const outcome = (await this.#ports.queue.finish([resultOf(plan)])).get(plan.job.token);
+      const outcome = (await this.#ports.queue.finish([result])).get(result.token);
       if (outcome !== "busy") return outcome;
     }
     return "busy";
   }
 
-  #settle({ job, pieces, missing }: Plan, outcome: Outcome | undefined): void {
-    if (outcome === "requeued") this.#report.requeued++;
+  #settle(job: Job, { copies }: Result, outcome: Outcome | undefined): void {
+    const report = this.#report;
+    if (outcome === "requeued") report.requeued++;
+    if (outcome === "retry" || outcome === "failed") report.failed++;
     if (outcome !== "completed") return;
-    this.#report.completed++;
-    if (pieces.length === 0) this.#report.deleted++;
-    else if (missing.length === 0 && job.hashes.length === pieces.length) this.#report.unchanged++;
+    report.completed++;
+    if (job.isGone || copies.every(({ isUnchanged, chunks }) => !isUnchanged && chunks.length === 0)) report.deleted++;
+    else if (copies.every(({ isUnchanged }) => isUnchanged)) report.unchanged++;
   }
+}
 
-  async #fail(failures: Failure[]): Promise<void> {
-    if (failures.length === 0) return;
-    const outcomes = await this.#ports.queue.fail(failures);
-    for (const outcome of outcomes.values()) {
-      if (outcome === "requeued") this.#report.requeued++;
-      else if (outcome !== "lost_lease") this.#report.failed++;
+interface Portion {
+  jobs: Job[];
+  plans: Plan[];
+}
+
+type EmbeddedByInput = Pick<EmbeddedAll, "failure" | "usage"> & {
+  vectors: Map<string, Float32Array>;
+  rejected: Map<string, ProviderError>;
+};
+
+function resultOf({ token, tooLong, limit }: Job): Result {
+  if (tooLong === null) return { token, copies: [] };
+  const message = `The text has ${tooLong} characters; the limit is ${limit}. ` +
+    "Shorten it, or raise the setting embedding_content_limit.";
+  return { token, copies: [], failure: { message, permanent: true } };
+}
+
+/** Rows that are written together: few, and fewer where they have many chunks. */
+function* transactionsOf(jobs: Job[], results: Map<string, Result>): Generator<Job[]> {
+  let some: Job[] = [];
+  let chunks = 0;
+  for (const job of jobs) {
+    const own = results.get(job.token)?.copies.reduce((sum, copy) => sum + copy.chunks.length, 0) ?? 0;
+    if (some.length > 0 && (some.length >= ROWS_PER_FINISH || chunks + own > CHUNKS_PER_FINISH)) {
+      yield some;
+      [some, chunks] = [[], 0];
     }
+    some.push(job);
+    chunks += own;
   }
-
-  #count({ requests, tokens, costUsd }: EmbeddingUsage): void {
-    const { usage } = this.#report;
-    usage.requests += requests;
-    usage.tokens += tokens;
-    usage.costUsd += costUsd;
-  }
-}
-
-type PlannedPiece = Result["pieces"][number];
-
-interface Plan {
-  job: Job;
-  pieces: PlannedPiece[];
-  missing: PlannedPiece[];
-}
-
-function resultOf({ job, pieces }: Plan): Result {
-  return { token: job.token, pieces };
+  if (some.length > 0) yield some;
 }

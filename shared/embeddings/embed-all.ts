@@ -6,8 +6,15 @@ import { createSlots } from "./slots.ts";
 export interface EmbedAllOptions {
   /** Once aborted, nothing new is asked and what is under way is cancelled. */
   signal?: AbortSignal | undefined;
-  /** Asked before each request, for a deadline: what is under way is finished all the same. Default: always. */
-  mayGoOn?: () => boolean;
+  /**
+   * Asked before each request, for a deadline or a rate; it may take its time. What is under way is finished all the
+   * same. Default: always.
+   */
+  mayAsk?: (request: { inputs: number; tokens: number }) => boolean | Promise<boolean>;
+  /** Default: the embedder's own count. */
+  countTokens?: (text: string) => number;
+  /** Shared by those who ask the same provider at once. Default: as many as the embedder allows. */
+  inSlot?: ReturnType<typeof createSlots>;
 }
 
 export interface EmbeddedAll {
@@ -50,12 +57,12 @@ class Run {
   constructor(embedder: Embedder, options: EmbedAllOptions) {
     this.#embedder = embedder;
     this.#options = options;
-    this.#inSlot = createSlots(embedder.limits.concurrentRequests);
+    this.#inSlot = options.inSlot ?? createSlots(embedder.limits.concurrentRequests);
   }
 
   async embed(texts: string[]): Promise<EmbeddedAll> {
     const distinct = [...new Set(texts)];
-    const batches = packBatches(distinct, (text) => this.#embedder.countTokens(text), this.#embedder.limits);
+    const batches = packBatches(distinct, (text) => this.#countTokens(text), this.#embedder.limits);
     await together(batches.map((batch) => this.#embedBatch(batch)));
     return {
       vectors: byIndex(texts, this.#vectors),
@@ -77,8 +84,7 @@ class Run {
    * slot is free again, so that whoever waits for the slot knows of it.
    */
   async #ask(batch: string[]): Promise<ProviderError | null> {
-    const { signal, mayGoOn = () => true } = this.#options;
-    if (this.#isBroken || this.#failure !== null || signal?.aborted === true || !mayGoOn()) return null;
+    if (!this.#mayGoOn() || !await this.#mayAsk(batch)) return null;
     try {
       const { vectors } = await this.#request(batch);
       for (const [i, vector] of vectors.entries()) this.#vectors.set(batch[i] ?? "", vector);
@@ -89,6 +95,22 @@ class Run {
       if (failure?.scope === "provider") this.#failure ??= failure;
       return null;
     }
+  }
+
+  #mayGoOn(): boolean {
+    return !this.#isBroken && this.#failure === null && this.#options.signal?.aborted !== true;
+  }
+
+  async #mayAsk(batch: string[]): Promise<boolean> {
+    const { mayAsk } = this.#options;
+    if (mayAsk === undefined) return true;
+    const tokens = batch.reduce((sum, text) => sum + this.#countTokens(text), 0);
+    // Others may have failed while this one waited.
+    return await mayAsk({ inputs: batch.length, tokens }) && this.#mayGoOn();
+  }
+
+  #countTokens(text: string): number {
+    return (this.#options.countTokens ?? this.#embedder.countTokens)(text);
   }
 
   async #request(texts: string[]): Promise<EmbedOutcome> {

@@ -15,6 +15,8 @@ export interface EmbedderLimits {
   concurrentRequests: number;
   /** How many texts one run of an Edge Function has the CPU time for; the rest is for the next run. */
   inputsPerInvocation: number;
+  /** Whether it counts requests and tokens by the minute, so that all workers together have to keep to a rate. */
+  isRated: boolean;
 }
 
 export interface EmbeddingUsage {
@@ -44,6 +46,8 @@ export interface EmbedOptions {
 export interface Embedder {
   readonly profile: Profile;
   readonly limits: EmbedderLimits;
+  /** 0 where it costs nothing, or nothing that is known here. */
+  readonly usdPerMillionTokens: number;
   /** Cheap, and rather too high than too low. */
   countTokens(text: string): number;
   /** One request: all of the texts or none. */

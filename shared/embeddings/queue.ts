@@ -1,76 +1,127 @@
 import { z } from "zod";
 import type { Rpc } from "../platform/rpc.ts";
-import type { Profile } from "./embedder.ts";
+import { type DefaultProfile, ProfileInUse } from "./profile.ts";
 
 const Job = z.object({
   token: z.string(),
   sourceTable: z.string(),
   sourceId: z.string(),
-  /** What to embed; null when the row is gone, unpublished or without text. */
+  /** What to embed; null when the row is gone or unpublished, when no profile lacks it, or when it is too long. */
   content: z.string().nullable(),
-  /** Its length in characters, when that is above the limit; the content is left out then. */
+  /** The columns that templates name. */
+  fields: z.record(z.string(), z.unknown()).nullable(),
+  isGone: z.boolean(),
+  /** Its length in characters, when that is above the limit. */
   tooLong: z.number().nullable(),
   limit: z.number(),
-  /** The hashes of what is embedded already, piece by piece. */
-  hashes: z.array(z.string()),
+  /** How this source is cut, where it differs from its profiles. */
+  chunkTokens: z.number().nullable(),
+  chunkOverlap: z.number().nullable(),
+  targets: z.array(z.object({
+    profile: z.string(),
+    fingerprint: z.string(),
+    isUnchanged: z.boolean(),
+    /** What the copy had cost that is there. */
+    tokens: z.number(),
+  })),
 });
 
 /** A row that is leased to this worker. */
 export type Job = z.infer<typeof Job>;
 
-/** What becomes of a row: its pieces from now on. A piece without an embedding is there already and stays. */
+/** A part of a text, with all that its copy holds. Without an embedding it has been paid for already, in some row. */
+export interface CopiedChunk {
+  content: string;
+  hash: string;
+  /** Which one, of several equal ones in a row. */
+  occurrence: number;
+  tokens: number;
+  metadata: { start: number; end: number; headings: string[] };
+  embedding?: string;
+}
+
+/** A row as it is to be in one profile from now on. */
+export interface Copy {
+  profile: string;
+  fingerprint: string;
+  isUnchanged: boolean;
+  chunks: CopiedChunk[];
+}
+
+/** What becomes of a row. A profile that is in use and has no copy here is left for later. */
 export interface Result {
   token: string;
-  pieces: { content: string; hash: string; tokens: number; embedding?: string }[];
+  copies: Copy[];
+  failure?: { message: string; permanent: boolean };
 }
 
-export interface Failure {
-  token: string;
-  message: string;
-  /** Trying again cannot help. */
-  permanent?: boolean;
-}
-
-const Outcome = z.enum(["completed", "requeued", "busy", "lost_lease", "retry", "failed"]);
+const Outcome = z.enum(["completed", "requeued", "unfinished", "busy", "lost_lease", "retry", "failed"]);
 export type Outcome = z.infer<typeof Outcome>;
-const Outcomes = z.record(z.string(), Outcome);
+
+const Claim = z.object({
+  tokens: z.array(z.string()),
+  profiles: z.array(ProfileInUse).nullable().transform((profiles) => profiles ?? []),
+  /** Why nothing is given out, if there is a reason other than an empty queue. */
+  idle: z.enum(["enough_workers", "budget_used_up", "provider_paused"]).nullable(),
+});
+export type Claim = z.output<typeof Claim>;
+
+const Permission = z.object({ waitMs: z.number(), isPaused: z.boolean() });
+export type Permission = z.infer<typeof Permission>;
+
+/** What one source has cost and saved in a profile. */
+export interface LedgerEntry {
+  sourceTable: string;
+  requests: number;
+  tokens: number;
+  /** Tokens of rows that had not changed, and of chunks that were paid for before. */
+  unchanged: number;
+  reused: number;
+}
 
 /** The worker's side of the queue; its rules are in the database. */
 export interface JobQueue {
-  claim(batchSize: number): Promise<Job[]>;
+  claim(batchSize: number): Promise<Claim>;
+  read(tokens: string[]): Promise<Job[]>;
+  /** Which of these chunks have been paid for already. */
+  known(profile: string, hashes: string[]): Promise<Set<string>>;
+  /** Keeps vectors whose row cannot be finished yet. */
+  stock(profile: string, chunks: { hash: string; embedding: string }[]): Promise<void>;
   /** Outcomes by token. */
   finish(results: Result[]): Promise<Map<string, Outcome>>;
-  fail(failures: Failure[]): Promise<Map<string, Outcome>>;
-  /** Gives rows back unfinished and uncharged, to be taken again after the delay. */
-  release(tokens: string[], delaySeconds: number): Promise<void>;
-  /** How many rows could be claimed now. */
-  due(): Promise<number>;
-  wakeSuccessor(): Promise<void>;
+  /** Gives rows back unfinished and uncharged. */
+  release(tokens: string[]): Promise<void>;
+  /** Asked before each request. */
+  takeRate(provider: string, knownFailures: number, tokens: number): Promise<Permission>;
+  /** The provider has failed as a whole; gives the seconds for which nobody asks it. */
+  pause(provider: string, message: string, seconds: number | null): Promise<number>;
+  account(profile: string, knownFailures: number, entries: LedgerEntry[]): Promise<void>;
+  /** The run is over; gives how many rows are due, and has the next worker woken if there are some. */
+  end(): Promise<number>;
 }
 
-export function jobQueue(rpc: Rpc, profile: Profile): JobQueue {
-  const outcomes = async (name: "finish_embedding_jobs" | "fail_embedding_jobs", args: Record<string, unknown>) =>
-    new Map(Object.entries(Outcomes.parse(await rpc(name, args))));
+export function jobQueue(rpc: Rpc, worker: string, profile: DefaultProfile): JobQueue {
   return {
-    claim: async (batchSize) => {
-      const tokens = z.array(z.string()).parse(
-        await rpc("claim_embedding_jobs", {
-          batch_size: batchSize,
-          profile: profile.name,
-          dimensions: profile.dimensions,
-        }),
-      );
-      if (tokens.length === 0) return [];
-      return z.array(Job).parse(await rpc("read_embedding_jobs", { tokens, profile: profile.name }));
+    claim: async (batchSize) =>
+      Claim.parse(await rpc("claim_embedding_jobs", { worker, batch_size: batchSize, default_profile: profile })),
+    read: async (tokens) => z.array(Job).parse(await rpc("read_embedding_jobs", { tokens })),
+    known: async (profile, hashes) =>
+      new Set(z.array(z.string()).parse(await rpc("known_embeddings", { profile, hashes }))),
+    stock: async (profile, chunks) => {
+      await rpc("stock_embeddings", { profile, chunks });
     },
-    finish: (results) => outcomes("finish_embedding_jobs", { profile: profile.name, results }),
-    fail: (failures) => outcomes("fail_embedding_jobs", { failures }),
-    release: async (tokens, delaySeconds) => {
-      await rpc("release_embedding_jobs", { tokens, delay_seconds: delaySeconds });
+    finish: async (results) =>
+      new Map(Object.entries(z.record(z.string(), Outcome).parse(await rpc("finish_embedding_jobs", { results })))),
+    release: async (tokens) => {
+      await rpc("release_embedding_jobs", { tokens, delay_seconds: 0 });
     },
-    due: async () => z.number().parse(await rpc("due_embedding_jobs")),
-    wakeSuccessor: async () => {
-      await rpc("wake_embedding_worker");
+    takeRate: async (provider, knownFailures, tokens) =>
+      Permission.parse(await rpc("take_embedding_rate", { provider, known_failures: knownFailures, tokens })),
+    pause: async (provider, message, seconds) =>
+      z.number().parse(await rpc("pause_embedding_provider", { provider, message, seconds })),
+    account: async (profile, knownFailures, entries) => {
+      await rpc("account_embedding_usage", { profile, known_failures: knownFailures, entries });
     },
+    end: async () => z.number().parse(await rpc("end_embedding_worker", { worker })),
   };
 }

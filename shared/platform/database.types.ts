@@ -46,6 +46,7 @@ export type Database = {
           "content_hash": string;
           "embedding": unknown;
           "metadata": NonNullable<Json>;
+          "occurrence": number;
           "profile": string;
           "source_id": string;
           "source_table": string;
@@ -59,6 +60,7 @@ export type Database = {
           "content_hash": string;
           "embedding": unknown;
           "metadata"?: NonNullable<Json>;
+          "occurrence"?: number;
           "profile": string;
           "source_id": string;
           "source_table": string;
@@ -71,21 +73,14 @@ export type Database = {
           "content_hash"?: string;
           "embedding"?: unknown;
           "metadata"?: NonNullable<Json>;
+          "occurrence"?: number;
           "profile"?: string;
           "source_id"?: string;
           "source_table"?: string;
           "token_count"?: number;
           "updated_at"?: string;
         };
-        Relationships: [
-          {
-            foreignKeyName: "documentation_embeddings_source_table_fkey";
-            columns: ["source_table"];
-            isOneToOne: false;
-            referencedRelation: "embedding_sync_status";
-            referencedColumns: ["source_table"];
-          },
-        ];
+        Relationships: [];
       };
       "documents": {
         Row: {
@@ -136,15 +131,54 @@ export type Database = {
         };
         Relationships: [];
       };
+      "embedding_costs": {
+        Row: {
+          "cost_usd": number;
+          "day": string;
+          "profile": string;
+          "requests": number;
+          "source_table": string;
+          "tokens": number;
+          "tokens_saved_coalesced": number;
+          "tokens_saved_reused": number;
+          "tokens_saved_unchanged": number;
+        };
+        ComputedFields: never;
+        Insert: {
+          "cost_usd"?: number;
+          "day"?: string;
+          "profile": string;
+          "requests"?: number;
+          "source_table": string;
+          "tokens"?: number;
+          "tokens_saved_coalesced"?: number;
+          "tokens_saved_reused"?: number;
+          "tokens_saved_unchanged"?: number;
+        };
+        Update: {
+          "cost_usd"?: number;
+          "day"?: string;
+          "profile"?: string;
+          "requests"?: number;
+          "source_table"?: string;
+          "tokens"?: number;
+          "tokens_saved_coalesced"?: number;
+          "tokens_saved_reused"?: number;
+          "tokens_saved_unchanged"?: number;
+        };
+        Relationships: [];
+      };
       "embedding_sync_queue": {
         Row: {
           "action": string;
           "content": string | null;
           "created_at": string;
+          "edits": number;
           "failed_at": string | null;
           "last_error": string | null;
           "lease_token": string | null;
           "leased_revision": number | null;
+          "priority": number;
           "processed_at": string | null;
           "retry_count": number;
           "revision": number;
@@ -158,10 +192,12 @@ export type Database = {
           "action"?: string;
           "content"?: string | null;
           "created_at"?: string;
+          "edits"?: number;
           "failed_at"?: string | null;
           "last_error"?: string | null;
           "lease_token"?: string | null;
           "leased_revision"?: number | null;
+          "priority"?: number;
           "processed_at"?: string | null;
           "retry_count"?: number;
           "revision"?: number;
@@ -174,10 +210,12 @@ export type Database = {
           "action"?: string;
           "content"?: string | null;
           "created_at"?: string;
+          "edits"?: number;
           "failed_at"?: string | null;
           "last_error"?: string | null;
           "lease_token"?: string | null;
           "leased_revision"?: number | null;
+          "priority"?: number;
           "processed_at"?: string | null;
           "retry_count"?: number;
           "revision"?: number;
@@ -224,11 +262,35 @@ export type Database = {
       };
     };
     Views: {
+      "embedding_profile_status": {
+        Row: {
+          "activated_at": string | null;
+          "chunk_overlap": number;
+          "chunk_tokens": number;
+          "coverage": number | null;
+          "created_at": string;
+          "dimensions": number;
+          "eligible": number | null;
+          "embedded": number | null;
+          "is_indexed": boolean | null;
+          "model": string;
+          "name": string;
+          "provider": string;
+          "state": string;
+          "template": string;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
       "embedding_sync_status": {
         Row: {
           "completed": number | null;
+          "coverage": number | null;
+          "eligible": number | null;
+          "embedded": number | null;
           "eta": string | null;
           "failed": number | null;
+          "is_catching_up": boolean | null;
           "oldest_pending": string | null;
           "pending": number | null;
           "processing": number | null;
@@ -240,34 +302,66 @@ export type Database = {
       };
     };
     Functions: {
+      "account_embedding_usage": {
+        Args: { "entries": Json; "known_failures": number; "profile": string };
+        Returns: undefined;
+      };
+      "activate_embedding_profile": { Args: { "force"?: boolean; "name": string }; Returns: Json };
       "claim_embedding_jobs": {
-        Args: { "batch_size": number; "dimensions": number; "profile": string };
-        Returns: (string)[];
+        Args: { "batch_size": number; "default_profile": Json; "worker": string };
+        Returns: Json;
       };
       "clean_up_embedding_queue": { Args: Record<PropertyKey, never>; Returns: number };
-      "due_embedding_jobs": { Args: Record<PropertyKey, never>; Returns: number };
+      "end_embedding_worker": { Args: { "worker": string }; Returns: number };
       "enqueue_embedding": {
         Args: { "content"?: string; "source_id": string; "source_table": string };
         Returns: undefined;
       };
-      "fail_embedding_jobs": { Args: { "failures": Json }; Returns: Json };
-      "finish_embedding_jobs": { Args: { "profile": string; "results": Json }; Returns: Json };
+      "finish_embedding_jobs": { Args: { "results": Json }; Returns: Json };
       "get_settings": { Args: Record<PropertyKey, never>; Returns: Json };
       "health_checks": { Args: { "key_fingerprints"?: Json }; Returns: Json };
       "is_admin": { Args: Record<PropertyKey, never>; Returns: boolean };
-      "read_embedding_jobs": { Args: { "profile": string; "tokens": (string)[] }; Returns: Json };
+      "known_embeddings": { Args: { "hashes": (string)[]; "profile": string }; Returns: (string)[] };
+      "pause_embedding_provider": {
+        Args: { "message": string; "provider": string; "seconds"?: number };
+        Returns: number;
+      };
+      "prepare_embedding_profile": {
+        Args: {
+          "chunk_overlap": number;
+          "chunk_tokens": number;
+          "dimensions": number;
+          "model": string;
+          "name": string;
+          "provider": string;
+          "template": string;
+          "usd_per_million_tokens"?: number;
+        };
+        Returns: Json;
+      };
+      "read_embedding_jobs": { Args: { "tokens": (string)[] }; Returns: Json };
       "register_embedding_source": {
-        Args: { "content": string; "published"?: string; "source": unknown };
+        Args: {
+          "chunk_overlap"?: number;
+          "chunk_tokens"?: number;
+          "content": string;
+          "published"?: string;
+          "source": unknown;
+        };
         Returns: Json;
       };
       "release_embedding_jobs": { Args: { "delay_seconds"?: number; "tokens": (string)[] }; Returns: number };
       "resync_embeddings": { Args: { "source_table"?: string }; Returns: number };
+      "retire_embedding_profile": { Args: { "name": string }; Returns: Json };
       "retry_failed_embeddings": { Args: { "source_table"?: string }; Returns: number };
+      "rollback_embedding_profile": { Args: Record<PropertyKey, never>; Returns: Json };
       "search_documentation": {
         Args: { "match_count"?: number; "profile": string; "query_embedding": string; "sources"?: (string)[] };
         Returns: Json;
       };
+      "search_profile": { Args: Record<PropertyKey, never>; Returns: Json };
       "set_setting": { Args: { "name": string; "value": Json }; Returns: Json };
+      "stock_embeddings": { Args: { "chunks": Json; "profile": string }; Returns: undefined };
       "stuck_embedding_jobs": {
         Args: Record<PropertyKey, never>;
         Returns: {
@@ -281,8 +375,22 @@ export type Database = {
         }[];
       };
       "system_status": { Args: Record<PropertyKey, never>; Returns: Json };
+      "take_embedding_rate": {
+        Args: { "known_failures": number; "provider": string; "tokens": number };
+        Returns: Json;
+      };
       "unregister_embedding_source": { Args: { "source": unknown }; Returns: undefined };
-      "wake_embedding_worker": { Args: Record<PropertyKey, never>; Returns: number };
+      "verify_embeddings": {
+        Args: { "only_source"?: string };
+        Returns: {
+          "detail": string;
+          "problem": string;
+          "profile": string;
+          "queued": string;
+          "source_id": string;
+          "source_table": string;
+        }[];
+      };
     };
     Enums: {
       [_ in never]: never;

@@ -27,19 +27,25 @@ export type SearchAnswer = z.infer<typeof SearchAnswer>;
 interface SearchPorts {
   /** The caller's own rights: row-level security decides what is found. */
   rpc: Rpc;
-  profileName: string;
-  embedQuery(text: string): Promise<ArrayLike<number>>;
+  /** Embeds a question as the texts were embedded. */
+  embedQuery(text: string, profile: SearchProfile): Promise<ArrayLike<number>>;
 }
+
+/** How the texts were embedded that search looks through; null before the worker has first run. */
+const SearchProfile = z.object({ name: z.string(), provider: z.string(), model: z.string(), dimensions: z.number() });
+type SearchProfile = z.infer<typeof SearchProfile>;
 
 /** The pieces of text nearest to a question, each with its live row. */
 export async function search(
   request: SearchRequest,
-  { rpc, profileName, embedQuery }: SearchPorts,
+  { rpc, embedQuery }: SearchPorts,
 ): Promise<SearchAnswer> {
-  const vector = await embedQuery(request.query);
+  const profile = SearchProfile.nullable().parse(await rpc("search_profile"));
+  if (profile === null) return { results: [] };
+  const vector = await embedQuery(request.query, profile);
   const found = await rpc("search_documentation", {
     query_embedding: `[${Array.from(vector).join(",")}]`,
-    profile: profileName,
+    profile: profile.name,
     match_count: request.limit,
     sources: request.sources ?? null,
   });

@@ -16,6 +16,8 @@
 create table private.lease (
     -- Counts requests. Work done for an older revision is written, but does not settle the row.
     revision bigint not null default 1,
+    -- What people wait for comes first: 0 an edit, 1 what is caught up with in the background.
+    priority smallint not null default 0,
     -- When the row may next be claimed; while it is leased, when the lease ends.
     visible_at timestamptz not null default clock_timestamp(),
     retry_count integer not null default 0,
@@ -43,7 +45,9 @@ create table private.lease (
 comment on table private.lease is 'The columns that every queue has; a pattern for `create table … (like private.lease including all)`, never filled.';
 alter table private.lease enable row level security;
 
-create function private.claim(queue regclass, batch integer, lease interval, retry_limit integer) returns uuid[]
+create function private.claim(
+    queue regclass, batch integer, lease interval, retry_limit integer, least_urgent integer default 1
+) returns uuid[]
 language plpgsql
 set search_path = ''
 as $$
@@ -78,8 +82,8 @@ begin
         with due as (
             select ctid
             from %1$s
-            where processed_at is null and failed_at is null and visible_at <= clock_timestamp()
-            order by visible_at
+            where processed_at is null and failed_at is null and visible_at <= clock_timestamp() and priority <= $3
+            order by priority, visible_at
             limit $1
             for update skip locked
         ), claimed as (
@@ -97,13 +101,13 @@ begin
         select coalesce(array_agg(lease_token), '{}') from claimed
         $sql$,
         queue
-    ) into tokens using batch, lease;
+    ) into tokens using batch, lease, least_urgent;
     return tokens;
 end
 $$;
-comment on function private.claim(regclass, integer, interval, integer) is
-    'Leases up to so many due rows and gives their tokens. Waits for nobody.';
-revoke all on function private.claim(regclass, integer, interval, integer) from public;
+comment on function private.claim(regclass, integer, interval, integer, integer) is
+    'Leases up to so many due rows, the most urgent first, and gives their tokens. Waits for nobody.';
+revoke all on function private.claim(regclass, integer, interval, integer, integer) from public;
 
 create function private.hold(queue regclass, tokens uuid[]) returns uuid[]
 language plpgsql

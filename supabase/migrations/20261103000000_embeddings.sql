@@ -2,10 +2,10 @@
 --
 --   sources   which tables, what text of a row, and when a row counts as published
 --   queue     one row per source row that may disagree with its embeddings
---   copies    documentation_embeddings, a row per piece of text and profile
 --   triggers  made for each source when it is registered
 --
--- The worker and what wakes it are in the next file, what people see and do in the one after.
+-- The files after this one: the copies and their profiles, limits and costs, the worker and what wakes it, and what
+-- people see and do.
 
 -- Settings ------------------------------------------------------------------------------------------------------------
 
@@ -53,6 +53,9 @@ create table private.embedding_sources (
     -- SQL expressions over one row.
     content text not null,
     published text not null,
+    -- Tokens of a chunk, and those it repeats of the one before; null where the profile decides.
+    chunk_tokens integer check (chunk_tokens between 16 and 8000),
+    chunk_overlap integer check (chunk_overlap >= 0 and chunk_overlap * 2 < chunk_tokens),
     created_at timestamptz not null default now()
 );
 comment on table private.embedding_sources is 'Tables whose rows are embedded; see register_embedding_source().';
@@ -71,11 +74,13 @@ create table public.embedding_sync_queue (
     action text not null default 'update',
     -- Null: the source is read. Else the text that somebody gave in its place.
     content text,
+    -- How many edits one embedding answers for.
+    edits integer not null default 1,
     like private.lease including all,
     primary key (source_table, source_id)
 );
 comment on table public.embedding_sync_queue is 'One row per source row: make its embeddings agree with it.';
-create index embedding_sync_queue_due on public.embedding_sync_queue (visible_at)
+create index embedding_sync_queue_due on public.embedding_sync_queue (priority, visible_at)
     where processed_at is null and failed_at is null;
 create index embedding_sync_queue_leases on public.embedding_sync_queue (lease_token) where lease_token is not null;
 
@@ -84,79 +89,11 @@ grant select on public.embedding_sync_queue to authenticated, service_role;
 create policy "administrators read the queue" on public.embedding_sync_queue
     for select to authenticated using ((select public.is_admin()));
 
--- Copies --------------------------------------------------------------------------------------------------------------
-
-create table private.embedding_profiles (
-    name text primary key,
-    dimensions integer not null check (dimensions between 1 and 4000),
-    is_active boolean not null default false,
-    created_at timestamptz not null default now()
-);
-comment on table private.embedding_profiles is 'How texts were embedded: provider, model and dimensions. Vectors of two profiles cannot be compared.';
-create unique index embedding_profiles_one_active on private.embedding_profiles (is_active) where is_active;
-alter table private.embedding_profiles enable row level security;
-
-create table public.documentation_embeddings (
-    source_table text collate "C" not null references private.embedding_sources on delete cascade,
-    source_id text collate "C" not null,
-    profile text not null references private.embedding_profiles,
-    chunk_index integer not null check (chunk_index >= 0),
-    content text not null,
-    content_hash text not null,
-    token_count integer not null check (token_count >= 0),
-    metadata jsonb not null default '{}',
-    embedding extensions.halfvec not null,
-    updated_at timestamptz not null default now(),
-    primary key (source_table, source_id, profile, chunk_index)
-);
-comment on table public.documentation_embeddings is 'The embeddings of every source, of any dimension; each profile has its own index.';
-create index documentation_embeddings_profile on public.documentation_embeddings (profile);
-
-alter table public.documentation_embeddings enable row level security;
-grant select on public.documentation_embeddings to authenticated, service_role;
-create policy "administrators read embeddings" on public.documentation_embeddings
-    for select to authenticated using ((select public.is_admin()));
-
-create function private.use_embedding_profile(profile text, dimensions integer) returns void
-language plpgsql
-security definer -- makes an index
-set search_path = ''
-as $$
-declare
-    known private.embedding_profiles;
-begin
-    select * into known from private.embedding_profiles as p where p.name = profile;
-    if known.is_active and known.dimensions = use_embedding_profile.dimensions then
-        return;
-    end if;
-    -- Two workers may meet a new profile at once.
-    perform pg_advisory_xact_lock(hashtextextended('accord embedding profiles', 0));
-    select * into known from private.embedding_profiles as p where p.name = profile;
-    if known.name is not null and known.dimensions <> use_embedding_profile.dimensions then
-        raise exception 'Profile "%" has % dimensions, not %', profile, known.dimensions, dimensions
-            using errcode = 'invalid_parameter_value', hint = 'Another number of dimensions is another profile, under another name.';
-    end if;
-    if known.name is null then
-        insert into private.embedding_profiles (name, dimensions) values (profile, dimensions);
-        execute format(
-            'create index %I on public.documentation_embeddings using hnsw ((embedding::extensions.halfvec(%s)) extensions.halfvec_cosine_ops) where profile = %L',
-            'documentation_embeddings_' || substr(md5(profile), 1, 12), dimensions, profile
-        );
-    end if;
-    if not coalesce(known.is_active, false) then
-        update private.embedding_profiles set is_active = false where is_active;
-        update private.embedding_profiles set is_active = true where name = profile;
-        -- Whatever another profile made is no answer to a question of this one.
-        perform private.enqueue_source(s.source_table) from private.embedding_sources as s;
-    end if;
-end
-$$;
-revoke all on function private.use_embedding_profile(text, integer) from public;
-
 -- Enqueueing ----------------------------------------------------------------------------------------------------------
 
 create function private.enqueue_statement(
-    source_table text, ids text, action text, content text default 'null', are_unknown boolean default false
+    source_table text, ids text, action text, content text default 'null', priority text default '0',
+    are_unknown boolean default false
 ) returns text
 language sql
 immutable
@@ -165,20 +102,25 @@ as $$
     -- In order of the key, so that two bulk edits cannot wait for each other.
     select format(
         $sql$
-        insert into public.embedding_sync_queue as q (source_table, source_id, action, content)
-        select distinct on (requested.id collate "C") %s, requested.id, %s, %s
+        insert into public.embedding_sync_queue as q (source_table, source_id, action, content, priority)
+        select distinct on (requested.id collate "C") %s, requested.id, %s, %s, %s
         from (%s) as requested (id)
         order by requested.id collate "C"
         %s
         $sql$,
-        source_table, action, content, ids,
+        source_table, action, content, priority, ids,
         -- Always an update, so that no edit is swallowed: this is what the whole protocol stands on.
         case when not are_unknown then $sql$
             on conflict on constraint embedding_sync_queue_pkey do update
             set
                 revision = q.revision + 1,
+                edits = case
+                    when q.lease_token is null and q.processed_at is null and q.failed_at is null then q.edits + 1 - excluded.priority
+                    else 1
+                end,
                 action = excluded.action,
                 content = excluded.content,
+                priority = case when q.processed_at is null and q.failed_at is null then least(q.priority, excluded.priority) else excluded.priority end,
                 status = case when q.lease_token is null then excluded.status else q.status end,
                 visible_at = case when q.lease_token is null then excluded.visible_at else q.visible_at end,
                 created_at = case when q.processed_at is null and q.failed_at is null then q.created_at else excluded.created_at end,
@@ -189,9 +131,9 @@ as $$
         $sql$ end
     );
 $$;
-comment on function private.enqueue_statement(text, text, text, text, boolean) is
+comment on function private.enqueue_statement(text, text, text, text, text, boolean) is
     'The one statement by which rows are queued, made of SQL expressions and of a query that gives their ids. It fails if some are in the queue though they were said to be unknown there.';
-revoke all on function private.enqueue_statement(text, text, text, text, boolean) from public;
+revoke all on function private.enqueue_statement(text, text, text, text, text, boolean) from public;
 
 do $generate$
 begin
@@ -199,7 +141,7 @@ begin
     execute format(
         $create$
         create function private.enqueue_embeddings(
-            source_table text, source_ids text[], action text, content text default null
+            source_table text, source_ids text[], action text, content text default null, priority integer default 0
         ) returns void
         language plpgsql
         security definer -- whoever may write a row may have it embedded; nobody may write the queue
@@ -214,43 +156,151 @@ begin
         $body$
         $create$,
         private.enqueue_statement(
-            'enqueue_embeddings.source_table', 'select unnest(source_ids)', 'enqueue_embeddings.action', 'enqueue_embeddings.content'
+            'enqueue_embeddings.source_table', 'select unnest(source_ids)', 'enqueue_embeddings.action', 'enqueue_embeddings.content',
+            'enqueue_embeddings.priority'
         )
     );
 end
 $generate$;
-comment on function private.enqueue_embeddings(text, text[], text, text) is 'Queues these rows of a source.';
-revoke all on function private.enqueue_embeddings(text, text[], text, text) from public;
+comment on function private.enqueue_embeddings(text, text[], text, text, integer) is 'Queues these rows of a source.';
+revoke all on function private.enqueue_embeddings(text, text[], text, text, integer) from public;
 
-create function private.enqueue_source(source_table text) returns bigint
+-- Catching up ---------------------------------------------------------------------------------------------------------
+
+select private.define_setting(
+    'embedding_backfill_batch', '5000', 'Rows that are queued at a time where a whole table is to be caught up with.', minimum => 1, maximum => 100000
+);
+
+create table private.embedding_backfills (
+    source_table text collate "C" primary key references private.embedding_sources on delete cascade,
+    -- First the rows of the source in the order of their keys, then the copies, for those whose rows are gone.
+    phase text not null default 'rows' check (phase in ('rows', 'copies')),
+    -- The last one that was queued.
+    reached text collate "C",
+    enqueued bigint not null default 0,
+    started_at timestamptz not null default clock_timestamp()
+);
+comment on table private.embedding_backfills is 'Tables that are being caught up with, and how far: queued in batches, behind every edit.';
+alter table private.embedding_backfills enable row level security;
+
+create function private.begin_backfill(source_table text) returns void
+language sql
+set search_path = ''
+as $$
+    insert into private.embedding_backfills (source_table) values (begin_backfill.source_table)
+    on conflict on constraint embedding_backfills_pkey do update
+    set phase = 'rows', reached = null, enqueued = 0, started_at = clock_timestamp();
+$$;
+comment on function private.begin_backfill(text) is 'Has every row of a source looked at, from the start again where that is under way already.';
+revoke all on function private.begin_backfill(text) from public;
+
+create function private.advance_backfill(source_table text, batch integer) returns bigint
 language plpgsql
 security definer -- reads the source past its policies
 set search_path = ''
 set timezone = 'UTC'
 set datestyle = 'ISO'
+set lock_timeout = '100ms'
 as $$
 declare
+    backfill private.embedding_backfills;
     source private.embedding_sources;
+    seen text[];
     ids text[];
 begin
-    select * into strict source from private.embedding_sources as s where s.source_table = enqueue_source.source_table;
-    -- What is published, and what is embedded and no longer there.
-    execute format(
-        $sql$
-        select array(
-            select %2$s from %1$s as %3$I where coalesce((%4$s
-            ), false)
-            union
-            select source_id from public.documentation_embeddings where source_table = $1
-        )
-        $sql$,
-        source.relation, private.source_key(source), private.name_of(source.relation), source.published
-    ) into ids using source.source_table;
-    perform private.enqueue_embeddings(source.source_table, ids, 'update');
+    select b.* into backfill
+    from private.embedding_backfills as b
+    where b.source_table = advance_backfill.source_table
+    for update skip locked;
+    if not found then
+        return null;
+    end if;
+    select s.* into source from private.embedding_sources as s where s.source_table = advance_backfill.source_table;
+    if backfill.phase = 'rows' then
+        execute format(
+            $sql$
+            select array(
+                select %2$s from %1$s as %3$I
+                where coalesce((%4$s
+                ), false) and ($1 is null or (%5$s) > (%6$s))
+                order by %5$s
+                limit $2
+            )
+            $sql$,
+            source.relation, private.source_key(source), private.name_of(source.relation), source.published,
+            (select string_agg(quote_ident(c), ', ') from unnest(source.key_columns) as c),
+            private.source_key_values(source, '$1')
+        ) into ids using backfill.reached, batch;
+        seen := ids;
+    else
+        seen := array(
+            select distinct r.source_id
+            from private.embedded_rows as r
+            where r.source_table = source.source_table and (backfill.reached is null or r.source_id > backfill.reached)
+            order by r.source_id
+            limit batch
+        );
+        execute format(
+            $sql$
+            select array(
+                select accord_copy.id from unnest($1) as accord_copy (id)
+                where not exists (select from %1$s as %2$I where %3$s and coalesce((%4$s
+                ), false))
+            )
+            $sql$,
+            source.relation, private.name_of(source.relation), private.source_match(source, 'accord_copy.id'), source.published
+        ) into ids using seen;
+    end if;
+    perform private.enqueue_embeddings(source.source_table, ids, 'update', priority => 1);
+    if cardinality(seen) = batch then
+        update private.embedding_backfills as b
+        set reached = seen[batch], enqueued = b.enqueued + cardinality(ids)
+        where b.source_table = source.source_table;
+    elsif backfill.phase = 'rows' then
+        update private.embedding_backfills as b
+        set phase = 'copies', reached = null, enqueued = b.enqueued + cardinality(ids)
+        where b.source_table = source.source_table;
+    else
+        delete from private.embedding_backfills as b where b.source_table = source.source_table;
+    end if;
     return cardinality(ids)::bigint;
+exception when lock_not_available or deadlock_detected then
+    -- An edit holds some of these rows, and may be waiting for the table that was read here. It goes first.
+    return null;
 end
 $$;
-revoke all on function private.enqueue_source(text) from public;
+comment on function private.advance_backfill(text, integer) is 'Queues the next batch of a source that is being caught up with, and tells how many rows that were; null where there is nothing to do, or somebody else does it.';
+revoke all on function private.advance_backfill(text, integer) from public;
+
+create function private.advance_backfills() returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+    batch constant integer := (private.setting('embedding_backfill_batch') #>> '{}')::integer;
+    next_source text;
+    added bigint;
+    enqueued bigint := 0::bigint;
+begin
+    for next_source in select b.source_table from private.embedding_backfills as b order by b.started_at loop
+        -- The queue stays short: as long as there is a batch of them in it, no more are added.
+        exit when exists (
+            select from public.embedding_sync_queue as q
+            where q.processed_at is null and q.failed_at is null and q.priority = 1
+            offset batch - 1
+        );
+        -- None, and not yet over: there is more to look through. Not for as long as it takes, because somebody waits.
+        for attempt in 1..20 loop
+            added := private.advance_backfill(next_source, batch);
+            enqueued := enqueued + coalesce(added, 0);
+            exit when added is distinct from 0;
+        end loop;
+    end loop;
+    return enqueued;
+end
+$$;
+comment on function private.advance_backfills() is 'Queues the next batch of what is being caught up with, unless the last one still waits.';
+revoke all on function private.advance_backfills() from public;
 
 -- Triggers ------------------------------------------------------------------------------------------------------------
 
@@ -302,6 +352,25 @@ $$;
 comment on function private.source_match(private.embedding_sources, text) is 'The SQL condition that finds the row of a source_id.';
 revoke all on function private.source_match(private.embedding_sources, text) from public;
 
+create function private.source_key_values(source private.embedding_sources, id text) returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select string_agg(
+        format(
+            '(%s)::%s',
+            case cardinality(source.key_columns) when 1 then id else format('%s::jsonb ->> %L', id, k.name) end,
+            format_type(a.atttypid, a.atttypmod)
+        ),
+        ', ' order by k.place
+    )
+    from unnest(source.key_columns) with ordinality as k (name, place)
+    join pg_catalog.pg_attribute as a on a.attrelid = source.relation and a.attname = k.name;
+$$;
+comment on function private.source_key_values(private.embedding_sources, text) is 'The values of the key columns that are in a source_id, as SQL.';
+revoke all on function private.source_key_values(private.embedding_sources, text) from public;
+
 create function private.counted_columns(source private.embedding_sources) returns name[]
 language plpgsql
 set search_path = ''
@@ -337,6 +406,7 @@ begin
     where a.attrelid = source.relation and a.attnum > 0 and not a.attisdropped
         and (
             a.attname = any (source.key_columns)
+            or a.attname = any (private.columns_of_templates())
             or tree ~ ':varattno 0 '
             or exists (
                 select
@@ -365,7 +435,7 @@ begin
 end
 $$;
 comment on function private.counted_columns(private.embedding_sources) is
-    'The columns on which key, content and published depend; refuses expressions that cannot be trusted.';
+    'The columns on which key, content, published and the templates of the profiles depend; refuses expressions that cannot be trusted.';
 revoke all on function private.counted_columns(private.embedding_sources) from public;
 
 create function private.differs(relation regclass, columns name[]) returns text
@@ -479,7 +549,7 @@ begin
                 )
             )
             when 'truncate' then format(
-                'begin perform private.enqueue_embeddings(%1$L, array(select source_id from public.documentation_embeddings where source_table = %1$L union select source_id from public.embedding_sync_queue where source_table = %1$L and processed_at is null), ''delete''); return null; end',
+                'begin perform private.enqueue_embeddings(%1$L, array(select source_id from private.embedded_rows where source_table = %1$L union select source_id from public.embedding_sync_queue where source_table = %1$L and processed_at is null), ''delete''); return null; end',
                 source.source_table
             )
             else format(
@@ -532,7 +602,11 @@ $$;
 revoke all on function private.create_source_triggers(private.embedding_sources, name[]) from public;
 
 create function public.register_embedding_source(
-    source regclass, content text, published text default 'true'
+    source regclass,
+    content text,
+    published text default 'true',
+    chunk_tokens integer default null,
+    chunk_overlap integer default null
 ) returns jsonb
 language plpgsql
 set search_path = ''
@@ -541,6 +615,7 @@ declare
     before private.embedding_sources;
     registered private.embedding_sources;
     counted name[];
+    advanced bigint;
     enqueued bigint := 0::bigint;
 begin
     select
@@ -560,6 +635,8 @@ begin
     where c.oid = source and c.relkind in ('r', 'p');
     registered.content := register_embedding_source.content;
     registered.published := register_embedding_source.published;
+    registered.chunk_tokens := register_embedding_source.chunk_tokens;
+    registered.chunk_overlap := register_embedding_source.chunk_overlap;
 
     if registered.relation is null then
         raise exception '% is not a table', source
@@ -569,29 +646,58 @@ begin
         raise exception 'Table % has no primary key', source
             using errcode = 'invalid_parameter_value', hint = 'Its rows could not be told apart: give it one first.';
     end if;
+    if chunk_tokens not between 16 and 8000 then
+        raise exception 'chunk_tokens must be from 16 to 8000, not %', chunk_tokens using errcode = 'invalid_parameter_value';
+    end if;
+    if chunk_overlap < 0 or chunk_overlap * 2 >= coalesce(chunk_tokens, 0) then
+        raise exception 'chunk_overlap must be less than half of chunk_tokens, which is %, not %', coalesce(chunk_tokens::text, 'not given'), chunk_overlap
+            using errcode = 'invalid_parameter_value';
+    end if;
+    perform private.require_template_columns(registered.relation);
     counted := private.counted_columns(registered);
 
     -- Edits wait until the triggers stand, so that none falls between them and what is enqueued below.
     execute format('lock table %s in share row exclusive mode', source);
     select * into before from private.embedding_sources as s where s.source_table = registered.source_table for update;
-    insert into private.embedding_sources (source_table, relation, key_columns, content, published)
-    values (registered.source_table, registered.relation, registered.key_columns, registered.content, registered.published)
+    insert into private.embedding_sources (
+        source_table, relation, key_columns, content, published, chunk_tokens, chunk_overlap
+    )
+    values (
+        registered.source_table, registered.relation, registered.key_columns, registered.content, registered.published,
+        registered.chunk_tokens, registered.chunk_overlap
+    )
     on conflict on constraint embedding_sources_pkey do update
-    set relation = excluded.relation, key_columns = excluded.key_columns, content = excluded.content, published = excluded.published;
+    set
+        relation = excluded.relation,
+        key_columns = excluded.key_columns,
+        content = excluded.content,
+        published = excluded.published,
+        chunk_tokens = excluded.chunk_tokens,
+        chunk_overlap = excluded.chunk_overlap;
     perform private.drop_source_triggers(source);
     perform private.create_source_triggers(registered, counted);
 
-    if (before.key_columns, before.content, before.published)
-        is distinct from (registered.key_columns, registered.content, registered.published)
+    if (before.key_columns, before.content, before.published, before.chunk_tokens, before.chunk_overlap)
+        is distinct from (
+            registered.key_columns, registered.content, registered.published, registered.chunk_tokens, registered.chunk_overlap
+        )
     then
-        enqueued := private.enqueue_source(registered.source_table);
+        -- A table that fits into one batch is queued here and now; of a larger one the first.
+        perform private.begin_backfill(registered.source_table);
+        loop
+            advanced := private.advance_backfill(
+                registered.source_table, (private.setting('embedding_backfill_batch') #>> '{}')::integer
+            );
+            enqueued := enqueued + coalesce(advanced, 0);
+            exit when advanced is distinct from 0;
+        end loop;
     end if;
     return jsonb_build_object('sourceTable', registered.source_table, 'enqueued', enqueued);
 end
 $$;
-comment on function public.register_embedding_source(regclass, text, text) is
+comment on function public.register_embedding_source(regclass, text, text, integer, integer) is
     'Keeps a table embedded from now on, what is in it included. Called again with the same expressions, it changes nothing.';
-revoke all on function public.register_embedding_source(regclass, text, text) from public, anon, authenticated, service_role;
+revoke all on function public.register_embedding_source(regclass, text, text, integer, integer) from public, anon, authenticated, service_role;
 
 create function public.unregister_embedding_source(source regclass) returns void
 language plpgsql
@@ -611,8 +717,3 @@ end
 $$;
 comment on function public.unregister_embedding_source(regclass) is 'Ends the embedding of a table and removes its embeddings.';
 revoke all on function public.unregister_embedding_source(regclass) from public, anon, authenticated, service_role;
-
--- What is embedded from the start ---------------------------------------------------------------------------------------
-
-select public.register_embedding_source('public.faq_items', $$concat_ws(E'\n\n', question, answer)$$, 'is_published');
-select public.register_embedding_source('public.documents', $$concat_ws(E'\n\n', title, content)$$, 'is_published');

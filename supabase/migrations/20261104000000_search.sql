@@ -39,10 +39,23 @@ stable
 security definer -- a name and a number, for whoever searches
 set search_path = ''
 as $$
-    select p.* from private.embedding_profiles as p where p.is_active;
+    select p.* from private.embedding_profiles as p where p.state = 'active';
 $$;
 revoke all on function private.active_profile() from public;
 grant execute on function private.active_profile() to anon, authenticated, service_role;
+
+create function public.search_profile() returns jsonb
+language sql
+stable
+set search_path = ''
+as $$
+    select jsonb_build_object('name', p.name, 'provider', p.provider, 'model', p.model, 'dimensions', p.dimensions)
+    from private.active_profile() as p
+    where p.name is not null;
+$$;
+comment on function public.search_profile() is 'How a question has to be embedded to be compared with the texts; null before anything was embedded.';
+revoke all on function public.search_profile() from public, anon, authenticated;
+grant execute on function public.search_profile() to anon, authenticated, service_role;
 
 create function private.searchable_source(source_table text) returns private.embedding_sources
 language sql
@@ -86,7 +99,7 @@ begin
     end if;
     if active.name <> profile then
         raise exception 'The question was embedded with "%", the texts with "%"', profile, active.name
-            using errcode = 'object_not_in_prerequisite_state', hint = 'Let the worker run once with the new embedder: it embeds everything anew.';
+            using errcode = 'object_not_in_prerequisite_state', hint = 'Ask search_profile() again: another profile has just taken its place.';
     end if;
     loop
         select coalesce(jsonb_agg(jsonb_build_object(

@@ -23,21 +23,31 @@ left join lateral (
         group by a.grantee
     ) as by_role
 ) as g on true
-where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S');
+-- A partition belongs to its table.
+where n.nspname in ('public', 'private') and c.relkind in ('r', 'p', 'v', 'm', 'f', 'S') and not c.relispartition;
 
 select set_has(
     $$values
         ('private.alert_deliveries', 'nobody'),
+        ('private.embedded_rows', 'nobody'),
+        ('private.embedding_backfills', 'authenticated: select; service_role: select'),
+        ('private.embedding_default', 'nobody'),
+        ('private.embedding_profiles', 'authenticated: select; service_role: select'),
         ('private.embedding_profiles', 'nobody'),
+        ('private.embedding_providers', 'nobody'),
         ('private.embedding_sources', 'authenticated: select; service_role: select'),
+        ('private.embedding_stock', 'nobody'),
         ('private.embedding_wakes', 'nobody'),
         ('private.embedding_wishes', 'nobody'),
+        ('private.embedding_workers', 'nobody'),
         ('private.lease', 'nobody'),
         ('private.settings', 'service_role: select'),
         ('public.alerts', 'authenticated: select; service_role: delete, insert, select, update'),
         ('public.alerts_id_seq', 'nobody'),
         ('public.documentation_embeddings', 'authenticated: select; service_role: select'),
         ('public.documents', 'anon: select; authenticated: delete, insert, select, update; service_role: delete, insert, select, update'),
+        ('public.embedding_costs', 'authenticated: select; service_role: select'),
+        ('public.embedding_profile_status', 'authenticated: select; service_role: select'),
         ('public.embedding_sync_queue', 'authenticated: select; service_role: select'),
         ('public.embedding_sync_status', 'authenticated: select; service_role: select'),
         ('public.faq_items', 'anon: select; authenticated: delete, insert, select, update; service_role: delete, insert, select, update')
@@ -74,6 +84,8 @@ select is_empty(
 
 select set_has(
     $$values
+        ('private.embedding_backfills', 'administrators read backfills', 'select', 'authenticated', 'PERMISSIVE'),
+        ('private.embedding_profiles', 'administrators read profiles', 'select', 'authenticated', 'PERMISSIVE'),
         ('private.embedding_sources', 'administrators read sources', 'select', 'authenticated', 'PERMISSIVE'),
         ('public.alerts', 'administrators read alerts', 'select', 'authenticated', 'PERMISSIVE'),
         ('public.alerts', 'administrators resolve alerts', 'update', 'authenticated', 'PERMISSIVE'),
@@ -82,6 +94,7 @@ select set_has(
         ('public.documents', 'administrators insert', 'insert', 'authenticated', 'PERMISSIVE'),
         ('public.documents', 'administrators update', 'update', 'authenticated', 'PERMISSIVE'),
         ('public.documents', 'each reads what is theirs, anyone what is public', 'select', 'anon, authenticated', 'PERMISSIVE'),
+        ('public.embedding_costs', 'administrators read costs', 'select', 'authenticated', 'PERMISSIVE'),
         ('public.embedding_sync_queue', 'administrators read the queue', 'select', 'authenticated', 'PERMISSIVE'),
         ('public.faq_items', 'administrators delete', 'delete', 'authenticated', 'PERMISSIVE'),
         ('public.faq_items', 'administrators insert', 'insert', 'authenticated', 'PERMISSIVE'),

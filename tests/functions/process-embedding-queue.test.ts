@@ -13,12 +13,15 @@ async function ask(body: string, headers: Record<string, string> = { apikey: sta
 
 describe("the worker refuses, and changes nothing", () => {
   it.each([
-    ['{"action":"explode"}', "action: must be one of process, resync, retry, status, cleanup, check, not explode"],
+    [
+      '{"action":"explode"}',
+      "action: must be one of process, resync, retry, status, cleanup, check, prepare, not explode",
+    ],
     ['{"action":"process","batchSize":0}', "batchSize: must be at least 1, not 0"],
     ['{"action":"process","batchSize":10000}', "batchSize: must be at most 500, not 10000"],
     ['{"action":"process","batchsize":10}', 'body: Unrecognized key: "batchsize"'],
     ["process", "The body is not JSON: process"],
-    ["", "action: must be one of process, resync, retry, status, cleanup, check, not nothing"],
+    ["", "action: must be one of process, resync, retry, status, cleanup, check, prepare, not nothing"],
     ['{"action":"resync","forceResync":"nowhere"}', 'resync_embeddings: Table "nowhere" is not registered'],
     ['{"action":"retry","sourceTable":"nowhere"}', 'retry_failed_embeddings: Table "nowhere" is not registered'],
   ])("%s, with what was wrong and what would do", async (body, message) => {
@@ -44,7 +47,7 @@ it("an administrator may have it look at everything again", async () => {
     body: { action: "resync", forceResync: "documents" },
   });
   expect(error).toBeNull();
-  expect(data.enqueued).toBeGreaterThan(0);
+  expect(data).toEqual({ enqueued: expect.any(Number) });
 });
 
 it("a visitor's search finds what is public, and nothing of a client's or an owner's", async () => {
@@ -54,7 +57,8 @@ it("a visitor's search finds what is public, and nothing of a client's or an own
     const { data } = await client.functions.invoke("search", {
       body: { query: "Contrat du Conservatoire de Lyon", limit: 20, sources: ["documents"] },
     });
-    return (data.results as { row: { title: string } }[]).map(({ row }) => row.title).sort();
+    // A row of several chunks may be found by each.
+    return [...new Set((data.results as { row: { title: string } }[]).map(({ row }) => row.title))].sort();
   };
   const publicTitles = ["Guide d'entretien saisonnier", "Warranty terms"];
   await expect.poll(() => seen(), { timeout: 20_000 }).toEqual(publicTitles);

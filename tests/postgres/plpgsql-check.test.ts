@@ -12,8 +12,10 @@ interface Finding {
 const RUNS_EXPRESSIONS = new Set([
   "private.counted_columns(private.embedding_sources)",
   "private.eligible(uuid[])",
-  "private.enqueue_source(text)",
-  "read_embedding_jobs(uuid[],text)",
+  "private.advance_backfill(text,integer)",
+  "private.count_eligible(private.embedding_sources)",
+  "private.embedding_problems(text,text)",
+  "read_embedding_jobs(uuid[])",
   "search_documentation(text,text,integer,text[])",
 ]);
 

@@ -1,17 +1,19 @@
 import pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { embedded, smallProfile, SqlWorker } from "../support/sql-worker.ts";
 import { createOwnDatabase, type OwnDatabase } from "./support/own-database.ts";
 
 /**
  * Editors and workers at once and at random, with everything that happens in life: bulk edits, key changes, TRUNCATE,
- * rollbacks, unpublishing; workers that die, that outlive their lease, that fail. When all have ended and the queue is
- * empty, every copy agrees with its row.
+ * rollbacks, unpublishing; workers that die, that outlive their lease, that fail; texts of many chunks, and profiles that
+ * are prepared, activated, gone back from and retired meanwhile. When all have ended and the queue is empty, every copy
+ * agrees with its row.
  */
 const EDITORS = 5;
 const WORKERS = 5;
 const EDITS_EACH = 120;
 const KEYS = 12;
-const PROFILE = "test:stress:2";
+const PROFILE = smallProfile("test:stress:2");
 
 let database: OwnDatabase;
 let seed = 20_261_121;
@@ -29,21 +31,27 @@ beforeAll(async () => {
   await client.query(`
     create table public.leaves (tenant int, id int, body text not null, is_public boolean not null, primary key (tenant, id));
     select public.register_embedding_source('public.leaves', 'body', 'is_public');
-    select private.use_embedding_profile('${PROFILE}', 2);
+    select private.use_default_profile('${JSON.stringify(PROFILE)}');
     select public.set_setting('embedding_lease_seconds', '1');
     select public.set_setting('embedding_retry_limit', '20');
     select public.set_setting('embedding_retry_seconds', '0');
+    select public.set_setting('embedding_workers', '32');
+    select public.set_setting('embedding_backfill_batch', '5');
   `);
 });
 
 afterAll(() => database.drop());
 
+/** A few words, each of which is a chunk; many of them are in other rows as well. */
+const textOf = (n: number) => Array.from({ length: 1 + pick(5) }, () => `w${pick(6)}`).concat(`v${n}`).join(" ");
+const inWords = (text: string) => text.split(" ");
+
 const EDITS: ((n: number) => string)[] = [
   (n) =>
-    `insert into public.leaves values (${pick(2)}, ${pick(KEYS)}, 'v${n}', ${random() < 0.8})
+    `insert into public.leaves values (${pick(2)}, ${pick(KEYS)}, '${textOf(n)}', ${random() < 0.8})
           on conflict (tenant, id) do update set body = excluded.body, is_public = excluded.is_public`,
-  (n) => `update public.leaves set body = 'v${n}' where tenant = ${pick(2)} and id = ${pick(KEYS)}`,
-  (n) => `update public.leaves set body = body || '.${n}' where id between ${pick(KEYS)} and ${pick(KEYS)}`,
+  (n) => `update public.leaves set body = '${textOf(n)}' where tenant = ${pick(2)} and id = ${pick(KEYS)}`,
+  (n) => `update public.leaves set body = left(body || ' ${n}', 60) where id between ${pick(KEYS)} and ${pick(KEYS)}`,
   () => `update public.leaves set is_public = not is_public where tenant = ${pick(2)} and id = ${pick(KEYS)}`,
   () => `update public.leaves set id = ${KEYS + pick(KEYS)} where tenant = ${pick(2)} and id = ${pick(KEYS)}`,
   () => `delete from public.leaves where tenant = ${pick(2)} and id = ${pick(KEYS * 2)}`,
@@ -86,44 +94,54 @@ async function endLeases(client: pg.Client, tokens: string[]): Promise<void> {
   );
 }
 
-interface Job {
-  token: string;
-  content: string | null;
-}
-
 async function work(isOver: () => boolean, counts: Record<string, number>): Promise<void> {
   const client = await database.connect();
-  const call = async <T>(sql: string, values: unknown[]): Promise<T> =>
-    (await client.query<{ value: T }>(`select ${sql} as value`, values)).rows[0]?.value as T;
+  const worker = new SqlWorker(client, PROFILE);
   while (!isOver()) {
-    const tokens = await call<string[]>("public.claim_embedding_jobs($1, $2, 2)", [1 + pick(6), PROFILE]);
-    const jobs = await call<Job[]>("public.read_embedding_jobs($1, $2)", [tokens, PROFILE]);
+    const tokens = await worker.tokens(1 + pick(6));
+    const jobs = await worker.read(tokens);
     const fate = random();
     if (fate < 0.05) {
       // Dies without a word; and its leases end while nobody waits for them.
       await endLeases(client, tokens);
       continue;
     }
-    if (fate < 0.1) {
-      await call("public.fail_embedding_jobs($1)", [
-        JSON.stringify(jobs.map(({ token }) => ({ token, message: "at random" }))),
-      ]);
-      continue;
+    // Slow: its lease ends before it does, and others have the rows meanwhile.
+    if (fate < 0.2) await endLeases(client, tokens);
+    const results = jobs.map((job) =>
+      fate < 0.1
+        ? { token: job.token, copies: [], failure: { message: "at random", permanent: false } }
+        : embedded(job, inWords)
+    );
+    for (const outcome of Object.values(await worker.finish(results))) counts[outcome] = (counts[outcome] ?? 0) + 1;
+    if (random() < 0.05) await worker.end();
+  }
+}
+
+/** What is refused because it would be wrong just now is no failure. */
+const REFUSALS = new Set(["55000", "22023"]);
+
+/** Prepares, activates, goes back from and retires profiles, as somebody might who cannot decide. */
+async function decide(isOver: () => boolean, counts: Record<string, number>): Promise<void> {
+  const client = await database.connect();
+  const name = () => `'test:other${pick(2)}:2'`;
+  const decisions = [
+    () => `prepare_embedding_profile(${name()}, 'test', 'other', 2, 400, 0, '{chunk}')`,
+    () => `activate_embedding_profile(${name()}, ${random() < 0.5})`,
+    () => "activate_embedding_profile('test:stress:2', true)",
+    () => "rollback_embedding_profile()",
+    () => `retire_embedding_profile(${name()})`,
+  ];
+  while (!isOver()) {
+    const decision = (decisions[pick(decisions.length)] ?? (() => ""))();
+    const key = decision.replace(/_.*/, "");
+    try {
+      await client.query(`select public.${decision}`);
+      counts[key] = (counts[key] ?? 0) + 1;
+    } catch (error) {
+      const code = error instanceof pg.DatabaseError ? error.code ?? "" : "";
+      if (!REFUSALS.has(code) && !ORDINARY.has(code)) throw error;
     }
-    if (fate < 0.2) {
-      // Slow: its lease ends before it does.
-      await endLeases(client, tokens);
-      await client.query("select pg_sleep(0.01)");
-    }
-    const results = jobs.map(({ token, content }) => ({
-      token,
-      pieces: content === null ? [] : [{ content, hash: content, tokens: 1, embedding: "[1,1]" }],
-    }));
-    const outcomes = await call<Record<string, string>>("public.finish_embedding_jobs($1, $2)", [
-      PROFILE,
-      JSON.stringify(results),
-    ]);
-    for (const outcome of Object.values(outcomes)) counts[outcome] = (counts[outcome] ?? 0) + 1;
   }
 }
 
@@ -131,21 +149,34 @@ it("whatever editors and workers do to each other, every copy agrees with its ro
   const counts: Record<string, number> = {};
   let isOver = false;
   const observer = await database.connect();
+  let areEditing = true;
   const workers = Array.from({ length: WORKERS }, () => work(() => isOver, counts));
+  const decider = decide(() => !areEditing, counts);
   await Promise.all(Array.from({ length: EDITORS }, (_, editor) => edit(editor, counts)));
+  areEditing = false;
+  await decider;
   await expect.poll(async () => {
     const { rows: [open] } = await observer.query<{ n: number }>(
-      "select count(*)::int as n from public.embedding_sync_queue where source_table = 'leaves' and status in ('pending', 'processing')",
+      `select (select count(*) from public.embedding_sync_queue where status in ('pending', 'processing'))::int
+            + (select count(*) from private.embedding_backfills)::int as n`,
     );
     return open?.n;
   }, { timeout: 60_000, interval: 50 }).toBe(0);
   isOver = true;
   await Promise.all(workers);
 
+  expect((await observer.query("select * from public.verify_embeddings()")).rows).toEqual([]);
+  // And told once more without the functions that said so.
   const { rows: disagreeing } = await observer.query(`
     select *
     from (select jsonb_build_object('tenant', tenant, 'id', id)::text as source_id, body from public.leaves where is_public) as l
-    full join (select source_id, content from public.documentation_embeddings where source_table = 'leaves') as e using (source_id)
+    full join (
+      select source_id, string_agg(content, ' ' order by chunk_index) as content
+      from public.documentation_embeddings
+      join private.embedding_profiles as p on p.name = profile and p.state = 'active'
+      where source_table = 'leaves'
+      group by source_id
+    ) as e using (source_id)
     where l.body is distinct from e.content`);
   expect(disagreeing).toEqual([]);
   const { rows: [failed] } = await observer.query<{ n: number }>(
@@ -153,7 +184,19 @@ it("whatever editors and workers do to each other, every copy agrees with its ro
   );
   expect(failed?.n).toBe(0);
   // That it was not a quiet day: each of these happened.
-  for (const happened of ["edits", "completed", "requeued", "lost_lease"]) {
+  for (
+    const happened of [
+      "edits",
+      "completed",
+      "requeued",
+      "lost_lease",
+      "retry",
+      "prepare",
+      "activate",
+      "rollback",
+      "retire",
+    ]
+  ) {
     expect(counts[happened], happened).toBeGreaterThan(0);
   }
 }, 300_000);

@@ -1,47 +1,25 @@
 import { expect, test } from "vitest";
+import type { Job } from "../../shared/embeddings/queue.ts";
+import { embedded, forgetProfiles, smallProfile, SqlWorker } from "../support/sql-worker.ts";
 import { become, becomeAdmin, inVain, refusalOf, type Session, valueOf } from "./support/session.ts";
 
 const PROFILE = "test:queue:2";
 
-interface Job {
-  token: string;
-  sourceId: string;
-  content: string | null;
-  tooLong: number | null;
-  hashes: string[];
-}
-
 /** A queue that holds the rows of one small table and nothing else; all of it is taken back. */
-const onThreeRows = (work: (tx: Session) => Promise<void>) => () =>
+const onThreeRows = (work: (tx: Session, worker: SqlWorker) => Promise<void>) => () =>
   inVain(async (tx) => {
-    await tx.query("delete from public.embedding_sync_queue");
+    await tx.query("delete from public.embedding_sync_queue; delete from private.embedding_workers");
+    await forgetProfiles(tx);
     await tx.query(`
       create table public.test_rows (id int primary key, body text, is_public boolean default true);
       insert into public.test_rows values (1, 'one'), (2, 'two'), (3, 'three')`);
     await tx.query("select public.register_embedding_source('public.test_rows', 'body', 'is_public')");
     // Only this table's rows: a profile that is new has all others looked at again.
-    await tx.query("select private.use_embedding_profile($1, 2)", [PROFILE]);
+    await tx.query("select private.use_default_profile($1)", [JSON.stringify(smallProfile(PROFILE))]);
+    await tx.query("delete from private.embedding_backfills");
     await tx.query("delete from public.embedding_sync_queue where source_table <> 'test_rows'");
-    await work(tx);
+    await work(tx, new SqlWorker(tx, smallProfile(PROFILE)));
   });
-
-const claim = async (tx: Session, batch = 10): Promise<Job[]> => {
-  const tokens = await valueOf<string[]>(tx, "select public.claim_embedding_jobs($1, $2, 2)", [batch, PROFILE]);
-  return (await valueOf<Job[]>(tx, "select public.read_embedding_jobs($1, $2)", [tokens, PROFILE])).sort((a, b) =>
-    a.sourceId.localeCompare(b.sourceId)
-  );
-};
-
-const finish = (tx: Session, results: unknown[]) =>
-  valueOf<Record<string, string>>(tx, "select public.finish_embedding_jobs($1, $2)", [
-    PROFILE,
-    JSON.stringify(results),
-  ]);
-
-const embedded = ({ token, content }: Job) => ({
-  token,
-  pieces: content === null ? [] : [{ content, hash: `hash of ${content}`, tokens: 1, embedding: "[1,0]" }],
-});
 
 async function states(tx: Session): Promise<string[]> {
   const { rows } = await tx.query<{ state: string }>(
@@ -57,29 +35,37 @@ const copies = async (tx: Session) =>
 
 test(
   "a claimed row is given with its text, and to nobody else",
-  onThreeRows(async (tx) => {
-    const jobs = await claim(tx, 2);
+  onThreeRows(async (tx, worker) => {
+    const jobs = await worker.claim(2);
     expect(jobs.map(({ content }) => content)).toEqual(["one", "two"]);
-    expect((await claim(tx)).map(({ content }) => content)).toEqual(["three"]);
-    expect(await claim(tx)).toEqual([]);
+    expect((await worker.claim()).map(({ content }) => content)).toEqual(["three"]);
+    expect(await worker.claim()).toEqual([]);
     expect(await states(tx)).toEqual(["1 processing 1", "2 processing 1", "3 processing 1"]);
   }),
 );
 
 test(
   "finished rows are completed with their copies, and looked at again they are known by their hashes",
-  onThreeRows(async (tx) => {
-    const jobs = await claim(tx);
-    expect(Object.values(await finish(tx, jobs.map(embedded)))).toEqual(["completed", "completed", "completed"]);
+  onThreeRows(async (tx, worker) => {
+    const jobs = await worker.claim();
+    expect(Object.values(await worker.finish(jobs.map((job) => embedded(job))))).toEqual([
+      "completed",
+      "completed",
+      "completed",
+    ]);
     expect(await copies(tx)).toEqual(["1 one", "2 two", "3 three"]);
     expect(await states(tx)).toEqual(["1 completed 0", "2 completed 0", "3 completed 0"]);
-    expect(await valueOf(tx, "select public.resync_embeddings('test_rows')::int")).toBe(3);
-    const again = await claim(tx);
-    expect(again.map(({ hashes }) => hashes)).toEqual([["hash of one"], ["hash of two"], ["hash of three"]]);
-    // Unchanged: the piece is named and not sent, and stays.
-    await finish(
-      tx,
-      again.map(({ token, content }) => ({ token, pieces: [{ content, hash: `hash of ${content}`, tokens: 1 }] })),
+    // Nothing differs, so nothing is to be done.
+    expect(await valueOf(tx, "select public.resync_embeddings('test_rows')::int")).toBe(0);
+    await tx.query("select private.begin_backfill('test_rows')");
+    const again = await worker.claim();
+    expect(again.map(({ content, targets }) => [content, targets[0]?.isUnchanged])).toEqual([
+      [null, true],
+      [null, true],
+      [null, true],
+    ]);
+    expect(Object.values(await worker.finish(again.map((job) => embedded(job))))).toEqual(
+      ["completed", "completed", "completed"],
     );
     expect(await copies(tx)).toEqual(["1 one", "2 two", "3 three"]);
   }),
@@ -87,80 +73,76 @@ test(
 
 test(
   "a row edited while it is leased gets its write, and is due again at once",
-  onThreeRows(async (tx) => {
-    const [first] = await claim(tx, 1);
+  onThreeRows(async (tx, worker) => {
+    const [first] = await worker.claim(1);
     await tx.query("update public.test_rows set body = 'uno' where id = 1");
-    expect(await finish(tx, [embedded(first as Job)])).toEqual({ [(first as Job).token]: "requeued" });
+    expect(await worker.finish([embedded(first as Job)])).toEqual({ [(first as Job).token]: "requeued" });
     expect(await copies(tx)).toEqual(["1 one"]);
-    expect((await claim(tx)).find(({ sourceId }) => sourceId === "1")?.content).toBe("uno");
+    expect((await worker.claim()).find(({ sourceId }) => sourceId === "1")?.content).toBe("uno");
   }),
 );
 
 test(
   "a row deleted or unpublished while it is leased leaves no copy",
-  onThreeRows(async (tx) => {
-    const jobs = await claim(tx);
+  onThreeRows(async (tx, worker) => {
+    const jobs = await worker.claim();
     await tx.query(
       "delete from public.test_rows where id = 1; update public.test_rows set is_public = false where id = 2",
     );
-    await finish(tx, jobs.map(embedded));
+    await worker.finish(jobs.map((job) => embedded(job)));
     expect(await copies(tx)).toEqual(["3 three"]);
-    const again = await claim(tx);
+    const again = await worker.claim();
     expect(again.map(({ sourceId, content }) => [sourceId, content])).toEqual([["1", null], ["2", null]]);
   }),
 );
 
 test(
   "a text that became shorter loses the pieces beyond its end",
-  onThreeRows(async (tx) => {
-    const [first] = await claim(tx, 1);
-    const { token } = first as Job;
-    const piece = (content: string) => ({ content, hash: content, tokens: 1, embedding: "[1,0]" });
-    await finish(tx, [{ token, pieces: [piece("a"), piece("b"), piece("c")] }]);
+  onThreeRows(async (tx, worker) => {
+    const [first] = await worker.claim(1);
+    await worker.finish([embedded(first as Job, () => ["a", "b", "c"])]);
     expect(await copies(tx)).toEqual(["1 a", "1 b", "1 c"]);
     await tx.query("update public.test_rows set body = 'ab' where id = 1");
-    const job = (await claim(tx)).find(({ sourceId }) => sourceId === "1");
-    await finish(tx, [{ token: job?.token, pieces: [{ content: "a", hash: "a", tokens: 1 }, piece("B")] }]);
+    const job = (await worker.claim()).find(({ sourceId }) => sourceId === "1");
+    await worker.finish([embedded(job as Job, () => ["=a", "B"])]);
     expect(await copies(tx)).toEqual(["1 a", "1 B"]);
   }),
 );
 
 test(
   "whoever has lost the lease writes nothing",
-  onThreeRows(async (tx) => {
-    const [late] = await claim(tx, 1);
+  onThreeRows(async (tx, worker) => {
+    const [late] = await worker.claim(1);
     await tx.query(
       "update public.embedding_sync_queue set visible_at = clock_timestamp() - interval '1 s' where source_id = '1'",
     );
-    const [taken] = await claim(tx, 1);
+    const [taken] = await worker.claim(1);
     expect(taken?.sourceId).toBe("1");
-    expect(await finish(tx, [embedded(late as Job)])).toEqual({ [(late as Job).token]: "lost_lease" });
+    expect(await worker.finish([embedded(late as Job)])).toEqual({ [(late as Job).token]: "lost_lease" });
     expect(await copies(tx)).toEqual([]);
-    expect(await finish(tx, [embedded(taken as Job)])).toEqual({ [(taken as Job).token]: "completed" });
+    expect(await worker.finish([embedded(taken as Job)])).toEqual({ [(taken as Job).token]: "completed" });
   }),
 );
 
-const failOnce = async (tx: Session, message: string, permanent = false) => {
+const failOnce = async (tx: Session, worker: SqlWorker, message: string, permanent = false) => {
   await tx.query(
     "update public.embedding_sync_queue set visible_at = clock_timestamp() where source_id = '1' and status = 'pending'",
   );
-  const [job] = await claim(tx, 1);
-  const outcomes = await valueOf<Record<string, string>>(tx, "select public.fail_embedding_jobs($1)", [
-    JSON.stringify([{ token: job?.token, message, permanent }]),
-  ]);
+  const [job] = await worker.claim(1);
+  const outcomes = await worker.finish([{ token: job?.token ?? "", copies: [], failure: { message, permanent } }]);
   return Object.values(outcomes)[0];
 };
 
 test(
   "three failures, each after a longer wait, and a row is left to a person, who can have it retried",
-  onThreeRows(async (tx) => {
+  onThreeRows(async (tx, worker) => {
     await tx.query("delete from public.embedding_sync_queue where source_id <> '1'");
-    expect(await failOnce(tx, "no answer")).toBe("retry");
-    expect(await claim(tx)).toEqual([]);
-    expect(await failOnce(tx, "no answer")).toBe("retry");
+    expect(await failOnce(tx, worker, "no answer")).toBe("retry");
+    expect(await worker.claim()).toEqual([]);
+    expect(await failOnce(tx, worker, "no answer")).toBe("retry");
     expect(await valueOf(tx, "select visible_at > clock_timestamp() + interval '9 s' from public.embedding_sync_queue"))
       .toBe(true);
-    expect(await failOnce(tx, "still no answer")).toBe("failed");
+    expect(await failOnce(tx, worker, "still no answer")).toBe("failed");
     expect(await states(tx)).toEqual(["1 failed 3"]);
     expect(await valueOf(tx, "select last_error from public.embedding_sync_queue")).toBe("still no answer");
     expect(await valueOf(tx, "select public.retry_failed_embeddings('test_rows')::int")).toBe(1);
@@ -170,9 +152,9 @@ test(
 
 test(
   "an edit revives a failed row with all its attempts",
-  onThreeRows(async (tx) => {
+  onThreeRows(async (tx, worker) => {
     await tx.query("delete from public.embedding_sync_queue where source_id <> '1'");
-    expect(await failOnce(tx, "too long", true)).toBe("failed");
+    expect(await failOnce(tx, worker, "too long", true)).toBe("failed");
     await tx.query("update public.test_rows set body = 'shorter' where id = 1");
     expect(await states(tx)).toEqual(["1 pending 0"]);
   }),
@@ -180,13 +162,13 @@ test(
 
 test(
   "a row whose workers die every time is buried, and told as such",
-  onThreeRows(async (tx) => {
+  onThreeRows(async (tx, worker) => {
     await tx.query("delete from public.embedding_sync_queue where source_id <> '1'");
     for (let attempt = 1; attempt <= 3; attempt++) {
-      expect(await claim(tx)).toHaveLength(1);
+      expect(await worker.claim()).toHaveLength(1);
       await tx.query("update public.embedding_sync_queue set visible_at = clock_timestamp() - interval '1 s'");
     }
-    expect(await claim(tx)).toEqual([]);
+    expect(await worker.claim()).toEqual([]);
     expect(await states(tx)).toEqual(["1 failed 3"]);
     expect(await valueOf(tx, "select last_error from public.embedding_sync_queue")).toBe(
       "3 workers ended without a word while they had this row",
@@ -196,8 +178,8 @@ test(
 
 test(
   "a row given back is not charged",
-  onThreeRows(async (tx) => {
-    const jobs = await claim(tx);
+  onThreeRows(async (tx, worker) => {
+    const jobs = await worker.claim();
     expect(await valueOf(tx, "select public.release_embedding_jobs($1)", [jobs.map(({ token }) => token)])).toBe(3);
     expect(await states(tx)).toEqual(["1 pending 0", "2 pending 0", "3 pending 0"]);
   }),
@@ -205,10 +187,13 @@ test(
 
 test(
   "a text above the limit is not even read out",
-  onThreeRows(async (tx) => {
+  onThreeRows(async (tx, worker) => {
     await tx.query("select public.set_setting('embedding_content_limit', '1000')");
     await tx.query("update public.test_rows set body = repeat('x', 1001) where id = 2");
-    expect((await claim(tx)).map(({ content, tooLong }) => [content, tooLong])).toEqual([["one", null], [null, 1001], [
+    expect((await worker.claim()).map(({ content, tooLong }) => [content, tooLong])).toEqual([["one", null], [
+      null,
+      1001,
+    ], [
       "three",
       null,
     ]]);
@@ -217,9 +202,9 @@ test(
 
 test(
   "a text given in place of the row's own is embedded until the row's next edit",
-  onThreeRows(async (tx) => {
+  onThreeRows(async (tx, worker) => {
     await tx.query("select public.enqueue_embedding('test_rows', '1', 'given')");
-    expect((await claim(tx)).map(({ content }) => content)).toEqual(["given", "two", "three"]);
+    expect((await worker.claim()).map(({ content }) => content)).toEqual(["given", "two", "three"]);
     await tx.query("update public.test_rows set body = 'own' where id = 1");
     expect(await valueOf(tx, "select content is null from public.embedding_sync_queue where source_id = '1'")).toBe(
       true,
@@ -229,8 +214,8 @@ test(
 
 test(
   "the status counts each table by itself, also one with nothing to do",
-  onThreeRows(async (tx) => {
-    await claim(tx, 1);
+  onThreeRows(async (tx, worker) => {
+    await worker.claim(1);
     await becomeAdmin(tx);
     const { rows } = await tx.query(
       "select source_table, pending::int, processing::int, completed::int from public.embedding_sync_status order by 1",
@@ -249,16 +234,19 @@ test(
     await becomeAdmin(tx);
     expect(await valueOf(tx, "select count(*)::int from public.embedding_sync_queue")).toBe(3);
     expect((await refusalOf(tx, "delete from public.embedding_sync_queue")).code).toBe("42501");
-    expect((await refusalOf(tx, "select public.claim_embedding_jobs(1, 'x', 2)")).code).toBe("42501");
+    expect((await refusalOf(tx, "select public.claim_embedding_jobs(gen_random_uuid(), 1, '{}')")).code).toBe("42501");
     await become(tx, "service_role");
     expect((await refusalOf(tx, "update public.embedding_sync_queue set retry_count = 0")).code).toBe("42501");
   }),
 );
 
 test.each([
-  ["select public.claim_embedding_jobs(0, 'x', 2)", "batchSize must be from 1 to 500, not 0"],
-  ["select public.claim_embedding_jobs(10000, 'x', 2)", "batchSize must be from 1 to 500, not 10000"],
-  [`select public.claim_embedding_jobs(1, '${PROFILE}', 3)`, `Profile "${PROFILE}" has 2 dimensions, not 3`],
+  ["select public.claim_embedding_jobs(gen_random_uuid(), 0, '{}')", "batchSize must be from 1 to 500, not 0"],
+  ["select public.claim_embedding_jobs(gen_random_uuid(), 10000, '{}')", "batchSize must be from 1 to 500, not 10000"],
+  [
+    `select public.claim_embedding_jobs(gen_random_uuid(), 1, '{"name": "${PROFILE}", "dimensions": 3}')`,
+    `Profile "${PROFILE}" has 2 dimensions, not 3`,
+  ],
   ["select public.resync_embeddings('nowhere')", 'Table "nowhere" is not registered'],
   [
     "select public.enqueue_embedding('test_rows', 'abc')",
@@ -276,8 +264,8 @@ test.each([
 
 test(
   "search gives live rows, and none that is gone, unpublished or not the caller's",
-  onThreeRows(async (tx) => {
-    await finish(tx, (await claim(tx)).map(embedded));
+  onThreeRows(async (tx, worker) => {
+    await worker.finish((await worker.claim()).map((job) => embedded(job)));
     await tx.query("alter table public.test_rows enable row level security; grant select on public.test_rows to anon");
     await tx.query("create policy test on public.test_rows for select to anon using (id <> 2)");
     const found = async () =>

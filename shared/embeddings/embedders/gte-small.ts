@@ -29,7 +29,9 @@ export function gteSmallEmbedder(run: RunGteSmall): Embedder {
       tokensPerInput: 510,
       concurrentRequests: 1,
       inputsPerInvocation: 5,
+      isRated: false,
     },
+    usdPerMillionTokens: 0,
     countTokens: estimateTokens,
     embed,
     embedQuery: async (text, options) => {

@@ -24,7 +24,9 @@ export function lexicalEmbedder(): Embedder {
       // This very process computes; two at once would only take turns.
       concurrentRequests: 1,
       inputsPerInvocation: 1_000,
+      isRated: false,
     },
+    usdPerMillionTokens: 0,
     countTokens: estimateTokens,
     embed: (texts, { signal } = {}) =>
       Promise.resolve().then(() => {

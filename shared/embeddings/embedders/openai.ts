@@ -65,7 +65,9 @@ export function openAiEmbedder(settings: OpenAiSettings): Embedder {
       tokensPerInput: 8_000,
       concurrentRequests: 4,
       inputsPerInvocation: Number.POSITIVE_INFINITY,
+      isRated: true,
     },
+    usdPerMillionTokens: known?.usdPerMillionTokens ?? 0,
     countTokens: estimateTokens,
     embed,
     embedQuery: async (text, options) => {

@@ -1,4 +1,10 @@
-import { chooseEmbedder } from "../../../shared/embeddings/choose-embedder.ts";
+import {
+  chooseEmbedder,
+  embedderOfProfile,
+  type EmbedderPorts,
+  type EmbedderSettings,
+  type WantedEmbedder,
+} from "../../../shared/embeddings/choose-embedder.ts";
 import type { Embedder } from "../../../shared/embeddings/embedder.ts";
 
 interface GteSession {
@@ -12,14 +18,27 @@ declare global {
 
 /** The embedder that this function's environment asks for. */
 export function embedderFromEnvironment(): Embedder {
-  const { Supabase: platform } = globalThis;
-  return chooseEmbedder({
+  return chooseEmbedder(settings(), ports());
+}
+
+/** The embedder of a profile, with this environment's keys. */
+export function embedderOf(profile: WantedEmbedder): Embedder {
+  return embedderOfProfile(profile, settings(), ports());
+}
+
+function settings(): EmbedderSettings {
+  return {
     embedder: Deno.env.get("ACCORD_EMBEDDER"),
     apiKey: Deno.env.get("OPENAI_API_KEY"),
     baseUrl: Deno.env.get("OPENAI_BASE_URL"),
     model: Deno.env.get("ACCORD_MODEL"),
     dimensions: Deno.env.get("ACCORD_DIMENSIONS"),
-  }, { fetch, gteSmall: platform === undefined ? undefined : gteSmall(platform) });
+  };
+}
+
+function ports(): EmbedderPorts {
+  const { Supabase: platform } = globalThis;
+  return { fetch, gteSmall: platform === undefined ? undefined : gteSmall(platform) };
 }
 
 function gteSmall(platform: NonNullable<typeof globalThis.Supabase>): (text: string) => Promise<number[]> {

@@ -3,7 +3,7 @@ import { readBody } from "../../../shared/platform/body.ts";
 import { systemClock } from "../../../shared/platform/clock.ts";
 import { rowsOf, rpcOf } from "../../../shared/platform/rpc.ts";
 import { staffDoor } from "../_shared/door.ts";
-import { embedderFromEnvironment } from "../_shared/embedder.ts";
+import { embedderFromEnvironment, embedderOf } from "../_shared/embedder.ts";
 
 /** The worker: embeds what has changed, and removes what is gone. */
 export default {
@@ -13,6 +13,7 @@ export default {
       await perform(await readBody(request, EmbeddingAction), {
         rpc: rpcOf(supabaseAdmin),
         embedder: embedderFromEnvironment,
+        embedderOf,
         readStatus: () => rowsOf(supabaseAdmin.from("embedding_sync_status").select()),
         clock: systemClock,
       }),

@@ -2,16 +2,14 @@ import { readBody } from "../../../shared/platform/body.ts";
 import { rpcOf } from "../../../shared/platform/rpc.ts";
 import { search, SearchRequest } from "../../../shared/search/search.ts";
 import { publicDoor } from "../_shared/door.ts";
-import { embedderFromEnvironment } from "../_shared/embedder.ts";
+import { embedderOf } from "../_shared/embedder.ts";
 
 /** What fits a question best, of what the caller may see. */
 export default {
   fetch: publicDoor({ methods: ["POST"] }, async (request, { authMode, supabase, supabaseAdmin }) => {
-    const embedder = embedderFromEnvironment();
     return await search(await readBody(request, SearchRequest), {
       rpc: rpcOf(authMode === "secret" ? supabaseAdmin : supabase),
-      profileName: embedder.profile.name,
-      embedQuery: async (text) => (await embedder.embedQuery(text)).vector,
+      embedQuery: async (text, profile) => (await embedderOf(profile).embedQuery(text)).vector,
     });
   }),
 };

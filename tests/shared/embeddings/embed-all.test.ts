@@ -154,7 +154,7 @@ describe("the end of the time for it", () => {
   it("lets what is under way be finished, and asks nothing new", async () => {
     let asked = 0;
     const embedder = fakeEmbedder({ limits: { concurrentRequests: 2 } });
-    const { vectors, failure } = await embedAll(embedder, texts(50), { mayGoOn: () => ++asked <= 3 });
+    const { vectors, failure } = await embedAll(embedder, texts(50), { mayAsk: () => ++asked <= 3 });
     expect(embedder.requests).toHaveLength(3);
     expect(vectors.size).toBe(30);
     expect(failure).toBeNull();

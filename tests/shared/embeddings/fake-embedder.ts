@@ -53,8 +53,10 @@ export function fakeEmbedder({ limits = {}, meet = () => {} }: FakeOptions = {})
       tokensPerInput: 100,
       concurrentRequests: 3,
       inputsPerInvocation: Number.POSITIVE_INFINITY,
+      isRated: false,
       ...limits,
     },
+    usdPerMillionTokens: 125_000,
     countTokens: (text) => text.length,
     embed,
     embedQuery: async (text, options) => {

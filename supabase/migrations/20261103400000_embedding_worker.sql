@@ -1,0 +1,715 @@
+-- The embedding worker: what wakes it, and what the Edge Function process-embedding-queue calls.
+--
+--   waking    by schedule, right after a commit, or by hand; as many workers as the work deserves
+--   working   claim, read, finish; release
+
+-- Waking --------------------------------------------------------------------------------------------------------------
+
+-- In immediate mode a trigger on the queue leaves one row here for each transaction that queues; another one, at its
+-- commit, calls the worker. In the other modes the first is off and costs nobody anything.
+create table private.embedding_wishes (
+    transaction_id xid8 primary key default pg_current_xact_id()
+);
+alter table private.embedding_wishes enable row level security;
+
+create function private.wish_for_worker() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    insert into private.embedding_wishes default values on conflict do nothing;
+    return null;
+end
+$$;
+revoke all on function private.wish_for_worker() from public;
+
+create trigger embedding_sync_queue_wakes
+after insert on public.embedding_sync_queue
+for each statement execute function private.wish_for_worker();
+alter table public.embedding_sync_queue disable trigger embedding_sync_queue_wakes;
+
+create function private.apply_embedding_wake() returns trigger
+language plpgsql
+set search_path = ''
+as $$
+begin
+    execute format(
+        'alter table public.embedding_sync_queue %s trigger embedding_sync_queue_wakes',
+        case when private.setting('embedding_wake') = '"immediate"' then 'enable' else 'disable' end
+    );
+    return null;
+end
+$$;
+revoke all on function private.apply_embedding_wake() from public;
+
+create trigger settings_embedding_wake
+after update of value on private.settings
+for each row when (new.name = 'embedding_wake') execute function private.apply_embedding_wake();
+
+create table private.embedding_wakes (
+    is_only_row boolean primary key default true check (is_only_row),
+    called_at timestamptz not null default '-infinity'
+);
+insert into private.embedding_wakes default values;
+alter table private.embedding_wakes enable row level security;
+
+create function private.has_due_embeddings() returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    -- Nor is anybody called in vain while the only provider rests or the money is spent.
+    select exists (
+        select from public.embedding_sync_queue
+        where processed_at is null and failed_at is null and visible_at <= clock_timestamp()
+            and priority <= private.least_urgent_affordable()
+    ) and (
+        not exists (select from private.embedding_profiles where state in ('building', 'active'))
+        or exists (
+            select
+            from private.embedding_profiles as p
+            left join private.embedding_providers as r on r.provider = p.provider
+            where p.state in ('building', 'active') and coalesce(r.paused_until <= clock_timestamp(), true)
+        )
+    );
+$$;
+comment on function private.has_due_embeddings() is 'Whether a worker would find anything: an empty queue makes no call.';
+revoke all on function private.has_due_embeddings() from public;
+
+create function private.wake_at_commit() returns trigger
+language plpgsql
+security definer -- calls the worker
+set search_path = ''
+as $$
+declare
+    interval_since interval := make_interval(secs => (private.setting('embedding_wake_interval_seconds') #>> '{}')::integer);
+begin
+    delete from private.embedding_wishes where transaction_id = new.transaction_id;
+    update private.embedding_wakes
+    set called_at = clock_timestamp()
+    where is_only_row in (
+        select is_only_row
+        from private.embedding_wakes
+        where called_at < clock_timestamp() - interval_since and private.has_due_embeddings()
+        for update skip locked
+    );
+    if found then
+        -- Whoever commits within the interval makes no call of its own: the worker watches the queue for so long.
+        perform private.call_edge_function('process-embedding-queue', jsonb_build_object(
+            'action', 'process', 'lingerMs', 1000 * extract(epoch from interval_since) + 500
+        ));
+    end if;
+    return null;
+end
+$$;
+revoke all on function private.wake_at_commit() from public;
+
+create constraint trigger embedding_wishes_at_commit
+after insert on private.embedding_wishes
+deferrable initially deferred
+for each row execute function private.wake_at_commit();
+
+select private.define_setting(
+    'embedding_workers', '4', 'How many workers may run at once.', minimum => 1, maximum => 32
+);
+select private.define_setting(
+    'embedding_rows_per_worker', '1000', 'A further worker is started for each so many rows that are due.', minimum => 1, maximum => 1000000
+);
+
+create table private.embedding_workers (
+    worker uuid primary key,
+    -- When it last gave a sign; one that gives none for as long as a call can last is dead.
+    seen_at timestamptz not null default clock_timestamp()
+);
+comment on table private.embedding_workers is 'The workers that run just now.';
+alter table private.embedding_workers enable row level security;
+
+create function private.running_workers() returns integer
+language sql
+stable
+set search_path = ''
+as $$
+    select count(*)::integer from private.embedding_workers where seen_at > clock_timestamp() - interval '150 seconds';
+$$;
+revoke all on function private.running_workers() from public;
+
+create function private.admit_worker(worker uuid) returns boolean
+language plpgsql
+set search_path = ''
+as $$
+begin
+    update private.embedding_workers as w set seen_at = clock_timestamp() where w.worker = admit_worker.worker;
+    if found then
+        return true;
+    end if;
+    perform pg_advisory_xact_lock(hashtextextended('accord embedding workers', 0));
+    delete from private.embedding_workers where seen_at < clock_timestamp() - interval '150 seconds';
+    if private.running_workers() >= (private.setting('embedding_workers') #>> '{}')::integer then
+        return false;
+    end if;
+    insert into private.embedding_workers (worker) values (admit_worker.worker);
+    return true;
+end
+$$;
+comment on function private.admit_worker(uuid) is 'Lets a worker in, or notes that it is still there; false where there are enough.';
+revoke all on function private.admit_worker(uuid) from public;
+
+create function private.dispatch_embeddings() returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+    per_worker constant integer := (private.setting('embedding_rows_per_worker') #>> '{}')::integer;
+    most constant integer := (private.setting('embedding_workers') #>> '{}')::integer;
+    due bigint;
+    wanted integer;
+    called bigint;
+begin
+    perform private.advance_backfills();
+    perform private.advance_profiles();
+    perform private.watch_embeddings();
+    if private.setting('embedding_wake') = '"manual"' or not private.has_due_embeddings() then
+        return null;
+    end if;
+    select count(*) into due
+    from (
+        select from public.embedding_sync_queue
+        where processed_at is null and failed_at is null and visible_at <= clock_timestamp()
+        limit per_worker * most
+    ) as waiting;
+    wanted := least(most, ceil(due::numeric / per_worker)::integer) - private.running_workers();
+    -- One that has failed is asked by one worker alone, until it answers.
+    if exists (select from private.embedding_providers where failures > 0) then
+        wanted := least(wanted, 1);
+    end if;
+    for i in 1..wanted loop
+        called := private.call_edge_function('process-embedding-queue', '{"action": "process"}');
+    end loop;
+    return called;
+end
+$$;
+comment on function private.dispatch_embeddings() is 'Wakes as many workers as there is work for. Scheduled every five minutes.';
+revoke all on function private.dispatch_embeddings() from public;
+
+select cron.schedule('accord-embeddings', '*/5 * * * *', 'select private.dispatch_embeddings()');
+
+-- Working -------------------------------------------------------------------------------------------------------------
+
+create function private.claim_embeddings(batch integer, least_urgent integer) returns uuid[]
+language sql
+set search_path = ''
+as $$
+    select private.claim(
+        'public.embedding_sync_queue',
+        batch,
+        make_interval(secs => (private.setting('embedding_lease_seconds') #>> '{}')::integer),
+        (private.setting('embedding_retry_limit') #>> '{}')::integer,
+        least_urgent
+    );
+$$;
+revoke all on function private.claim_embeddings(integer, integer) from public;
+
+create function public.claim_embedding_jobs(worker uuid, batch_size integer, default_profile jsonb) returns jsonb
+language plpgsql
+security definer -- leases rows that nobody may write
+set search_path = ''
+as $$
+declare
+    tokens uuid[] := '{}'::uuid[];
+    profiles jsonb;
+    probed text[];
+    least_urgent integer;
+    batch integer := batch_size;
+begin
+    if batch_size is null or batch_size not between 1 and 500 then
+        raise exception 'batchSize must be from 1 to 500, not %', batch_size using errcode = 'invalid_parameter_value';
+    end if;
+    perform private.use_default_profile(default_profile);
+    if not private.admit_worker(worker) then
+        return jsonb_build_object('tokens', '[]'::jsonb, 'profiles', '[]'::jsonb, 'idle', 'enough_workers');
+    end if;
+    -- A provider that has failed and rested is asked with a few rows, by one worker, before everybody asks it again.
+    with probing as (
+        update private.embedding_providers as r
+        set paused_until = clock_timestamp() + interval '60 seconds'
+        where r.failures > 0 and r.paused_until <= clock_timestamp()
+            and r.provider in (select p.provider from private.embedding_profiles as p where p.state in ('building', 'active'))
+        returning r.provider
+    )
+    select coalesce(array_agg(provider), '{}') into probed from probing;
+    select jsonb_agg(jsonb_build_object(
+        'name', p.name, 'provider', p.provider, 'model', p.model, 'dimensions', p.dimensions, 'template', p.template,
+        'chunkTokens', p.chunk_tokens, 'chunkOverlap', p.chunk_overlap, 'knownFailures', coalesce(r.failures, 0),
+        'isPaused', r.paused_until > clock_timestamp() and not r.provider = any (probed)
+    ) order by p.state, p.name) into profiles
+    from private.embedding_profiles as p
+    left join private.embedding_providers as r on r.provider = p.provider
+    where p.state in ('building', 'active');
+    if cardinality(probed) > 0 then
+        batch := least(batch, 8);
+    end if;
+    least_urgent := private.least_urgent_affordable();
+    if least_urgent < 0 then
+        return jsonb_build_object('tokens', '[]'::jsonb, 'profiles', profiles, 'idle', 'budget_used_up');
+    end if;
+    if not exists (select from jsonb_array_elements(profiles) as p where (p ->> 'isPaused')::boolean is not true) then
+        return jsonb_build_object('tokens', '[]'::jsonb, 'profiles', profiles, 'idle', 'provider_paused');
+    end if;
+    tokens := private.claim_embeddings(batch, least_urgent);
+    -- Only while no row is held: what is queued here waits for edits, and is given up soon.
+    if tokens = '{}' and private.advance_backfills() > 0 then
+        tokens := private.claim_embeddings(batch, least_urgent);
+    end if;
+    return jsonb_build_object('tokens', to_jsonb(tokens), 'profiles', profiles, 'idle', null);
+end
+$$;
+comment on function public.claim_embedding_jobs(uuid, integer, jsonb) is
+    'Leases due rows to a worker and gives their tokens, and the profiles that each of them is to be embedded with. It reads
+    them in a transaction of its own, after this one: what a claim sees of the source may be older than the revision it
+    claims, and nobody may hold a queue row and wait for a source.';
+revoke all on function public.claim_embedding_jobs(uuid, integer, jsonb) from public, anon, authenticated;
+grant execute on function public.claim_embedding_jobs(uuid, integer, jsonb) to service_role;
+
+create function private.fields_sql(columns text[]) returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    select coalesce('jsonb_build_object(' || string_agg(format('%L, %I', c, c), ', ' order by c) || ')', '''{}''::jsonb') from unnest(columns) as c;
+$$;
+comment on function private.fields_sql(text[]) is 'The SQL expression that gives these columns of a row as JSON.';
+revoke all on function private.fields_sql(text[]) from public;
+
+create function public.read_embedding_jobs(tokens uuid[]) returns jsonb
+language plpgsql
+security definer -- reads sources past their policies
+set search_path = ''
+set timezone = 'UTC'
+set datestyle = 'ISO'
+as $$
+declare
+    source private.embedding_sources;
+    content_limit constant integer := (private.setting('embedding_content_limit') #>> '{}')::integer;
+    part jsonb;
+    jobs jsonb := '[]'::jsonb;
+begin
+    for source in
+        select s.*
+        from private.embedding_sources as s
+        where s.source_table in (
+            select q.source_table from public.embedding_sync_queue as q where q.lease_token = any (tokens)
+        )
+    loop
+        execute format(
+            $sql$
+            select jsonb_agg(jsonb_build_object(
+                'token', accord_job.lease_token,
+                'sourceTable', accord_job.source_table,
+                'sourceId', accord_job.source_id,
+                'content', case when length(found.content) <= $2 and not targets.are_unchanged then found.content end,
+                'fields', found.fields,
+                'isGone', found.content is null,
+                'tooLong', case when length(found.content) > $2 then length(found.content) end,
+                'limit', $2,
+                'chunkTokens', %9$s::integer,
+                'chunkOverlap', %10$s::integer,
+                'targets', coalesce(targets.list, '[]')
+            ))
+            from public.embedding_sync_queue as accord_job
+            left join lateral (
+                select coalesce(accord_job.content, (%2$s
+                )::text, '') as content, %7$s as fields
+                from %1$s as %3$I
+                where %4$s and coalesce((%5$s
+                )::boolean, false)
+            ) as found on true
+            cross join lateral (
+                select
+                    bool_and(known.fingerprint is not distinct from wanted.fingerprint) as are_unchanged,
+                    jsonb_agg(jsonb_build_object(
+                        'profile', accord_profile.name, 'fingerprint', wanted.fingerprint,
+                        'isUnchanged', known.fingerprint is not distinct from wanted.fingerprint, 'tokens', coalesce(known.token_count, 0)
+                    )) as list
+                from private.embedding_profiles as accord_profile
+                cross join lateral (
+                    select %8$s as fingerprint
+                    from (
+                        select jsonb_object_agg(c, found.fields -> c) as fields
+                        from unnest(private.template_columns(accord_profile.template)) as c
+                    ) as used
+                ) as wanted
+                left join lateral (
+                    select r.fingerprint, r.token_count
+                    from private.embedded_rows as r
+                    where r.profile = accord_profile.name and r.source_table = accord_job.source_table and r.source_id = accord_job.source_id
+                        and r.chunk_count = (
+                            select count(*)
+                            from public.documentation_embeddings as e
+                            where e.profile = r.profile and e.source_table = r.source_table and e.source_id = r.source_id
+                        )
+                ) as known on true
+                where accord_profile.state in ('building', 'active') and found.content is not null
+            ) as targets
+            where accord_job.lease_token = any ($1) and accord_job.source_table = %6$L
+            $sql$,
+            source.relation, source.content, private.name_of(source.relation),
+            private.source_match(source, 'accord_job.source_id'), source.published, source.source_table,
+            private.fields_sql(private.columns_of_templates()),
+            private.fingerprint_sql(private.recipe_sql(source, 'accord_profile'), 'used.fields', 'found.content'),
+            quote_nullable(source.chunk_tokens), quote_nullable(source.chunk_overlap)
+        ) into part using tokens, content_limit;
+        jobs := jobs || coalesce(part, '[]');
+    end loop;
+    return jobs;
+end
+$$;
+comment on function public.read_embedding_jobs(uuid[]) is
+    'Each row that is still leased by these tokens: its text, unless no profile lacks it, and for each profile whether it agrees already.';
+revoke all on function public.read_embedding_jobs(uuid[]) from public, anon, authenticated;
+grant execute on function public.read_embedding_jobs(uuid[]) to service_role;
+
+create function public.known_embeddings(profile text, hashes text[]) returns text[]
+language plpgsql
+stable
+security definer -- reads copies past their policies
+set search_path = ''
+as $$
+declare
+    known text[];
+begin
+    -- The profile as a constant, so that one partition is looked at.
+    execute format(
+        $sql$
+        select array(
+            select h from unnest($1) as h
+            where exists (select from public.documentation_embeddings as e where e.profile = %1$L and e.content_hash = h)
+                or exists (select from private.embedding_stock as s where s.profile = %1$L and s.content_hash = h)
+        )
+        $sql$,
+        profile
+    ) into known using hashes;
+    return known;
+end
+$$;
+comment on function public.known_embeddings(text, text[]) is 'Which of these chunks have been paid for already, in whatever row.';
+revoke all on function public.known_embeddings(text, text[]) from public, anon, authenticated;
+grant execute on function public.known_embeddings(text, text[]) to service_role;
+
+create function public.stock_embeddings(profile text, chunks jsonb) returns void
+language sql
+security definer -- as known_embeddings()
+set search_path = ''
+as $$
+    insert into private.embedding_stock (profile, content_hash, embedding)
+    select distinct on (c ->> 'hash') stock_embeddings.profile, c ->> 'hash', (c ->> 'embedding')::extensions.halfvec
+    from jsonb_array_elements(chunks) as c
+    order by c ->> 'hash'
+    on conflict do nothing;
+$$;
+comment on function public.stock_embeddings(text, jsonb) is 'Keeps vectors that were paid for, where their row cannot be finished yet.';
+revoke all on function public.stock_embeddings(text, jsonb) from public, anon, authenticated;
+grant execute on function public.stock_embeddings(text, jsonb) to service_role;
+
+create function private.eligible(tokens uuid[]) returns uuid[]
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    source private.embedding_sources;
+    part uuid[];
+    eligible uuid[] := '{}'::uuid[];
+begin
+    for source in
+        select s.*
+        from private.embedding_sources as s
+        where s.source_table in (
+            select q.source_table from public.embedding_sync_queue as q where q.lease_token = any (tokens)
+        )
+    loop
+        execute format(
+            $sql$
+            select array_agg(accord_job.lease_token)
+            from public.embedding_sync_queue as accord_job
+            where accord_job.lease_token = any ($1) and accord_job.source_table = %4$L
+                and exists (select from %1$s as %2$I where %3$s and coalesce((%5$s
+                )::boolean, false))
+            $sql$,
+            source.relation, private.name_of(source.relation), private.source_match(source, 'accord_job.source_id'),
+            source.source_table, source.published
+        ) into part using tokens;
+        eligible := eligible || part;
+    end loop;
+    return eligible;
+end
+$$;
+comment on function private.eligible(uuid[]) is 'Which of these leased rows still have a published source row.';
+revoke all on function private.eligible(uuid[]) from public;
+
+create function private.fail_embeddings(failures jsonb) returns table (token uuid, outcome text)
+language sql
+set search_path = ''
+as $$
+    select f.*
+    from (
+        select
+            array_agg((r ->> 'token')::uuid) as tokens,
+            array_agg(left(r -> 'failure' ->> 'message', 1000)) as messages,
+            coalesce((r -> 'failure' ->> 'permanent')::boolean, false) as is_permanent
+        from jsonb_array_elements(failures) as r
+        group by is_permanent
+    ) as failing
+    cross join lateral private.fail(
+        'public.embedding_sync_queue', failing.tokens, failing.messages,
+        case when failing.is_permanent then 0 else (private.setting('embedding_retry_limit') #>> '{}')::integer end,
+        make_interval(secs => (private.setting('embedding_retry_seconds') #>> '{}')::integer)
+    ) as f;
+$$;
+comment on function private.fail_embeddings(jsonb) is 'Charges held rows their failures; a permanent one is not tried again.';
+revoke all on function private.fail_embeddings(jsonb) from public;
+
+-- What a worker hands in, taken apart once.
+create type private.finished_copy as (
+    token uuid, profile text, fingerprint uuid, is_unchanged boolean, chunk_count integer, token_count bigint
+);
+create type private.finished_chunk as (
+    token uuid, profile text, chunk_index integer, content text, content_hash text, occurrence integer, token_count integer,
+    metadata jsonb, embedding extensions.halfvec
+);
+
+create function public.finish_embedding_jobs(results jsonb) returns jsonb
+language plpgsql
+security definer -- writes the copies, which nobody else may
+set search_path = ''
+set timezone = 'UTC'
+set datestyle = 'ISO'
+as $$
+declare
+    queue constant regclass := 'public.embedding_sync_queue'::regclass;
+    asked constant uuid[] := array(select (r ->> 'token')::uuid from jsonb_array_elements(results) as r);
+    in_use text[];
+    copies private.finished_copy[];
+    chunks private.finished_chunk[];
+    failures jsonb;
+    relation regclass;
+    held uuid[];
+    -- Of those, the ones whose row is there and published, and of these, the ones that can be written.
+    eligible uuid[];
+    writable uuid[];
+    done uuid[];
+    busy uuid[];
+    outcomes jsonb;
+begin
+    -- The tables first and then the queue, in the order in which an edit takes them: whoever TRUNCATEs a table holds it
+    -- and waits for rows of the queue.
+    for relation in
+        select s.relation
+        from private.embedding_sources as s
+        where s.source_table in (
+            select q.source_table from public.embedding_sync_queue as q where q.lease_token = any (asked)
+        )
+        order by s.source_table
+    loop
+        execute format('lock table %s in access share mode', relation);
+    end loop;
+    perform private.lock_profiles(is_writer => true);
+    in_use := array(select p.name from private.embedding_profiles as p where p.state in ('building', 'active'));
+    held := private.hold(queue, asked);
+    eligible := private.eligible(held);
+
+    -- A copy in a profile that is no more in use is not written.
+    copies := array(
+        select row(
+            (r ->> 'token')::uuid, c ->> 'profile', (c ->> 'fingerprint')::uuid, coalesce((c ->> 'isUnchanged')::boolean, false),
+            jsonb_array_length(c -> 'chunks'), (select coalesce(sum((k ->> 'tokens')::bigint), 0) from jsonb_array_elements(c -> 'chunks') as k)
+        )::private.finished_copy
+        from jsonb_array_elements(results) as r
+        cross join jsonb_array_elements(r -> 'copies') as c
+        where (r ->> 'token')::uuid = any (eligible) and c ->> 'profile' = any (in_use)
+    );
+    chunks := array(
+        select row(
+            (r ->> 'token')::uuid, c ->> 'profile', k.place - 1, k.chunk ->> 'content', k.chunk ->> 'hash',
+            (k.chunk ->> 'occurrence')::integer, (k.chunk ->> 'tokens')::integer, coalesce(k.chunk -> 'metadata', '{}'),
+            (k.chunk ->> 'embedding')::extensions.halfvec
+        )::private.finished_chunk
+        from jsonb_array_elements(results) as r
+        cross join jsonb_array_elements(r -> 'copies') as c
+        cross join jsonb_array_elements(c -> 'chunks') with ordinality as k (chunk, place)
+        where (r ->> 'token')::uuid = any (eligible) and c ->> 'profile' = any (in_use)
+    );
+    -- A chunk that was to be taken from another row has gone with it: its row is read again.
+    writable := array(
+        select t from unnest(eligible) as t
+        where not exists (
+            select from unnest(chunks) as k
+            where k.token = t and k.embedding is null
+                and not exists (select from public.documentation_embeddings as e where e.profile = k.profile and e.content_hash = k.content_hash)
+                and not exists (select from private.embedding_stock as s where s.profile = k.profile and s.content_hash = k.content_hash)
+        )
+    );
+
+    perform private.add_embedding_costs(saved.profile, jsonb_agg(jsonb_build_object('sourceTable', saved.source_table, 'coalesced', saved.tokens)))
+    from (
+        select c.profile, q.source_table, sum((q.edits - 1) * c.token_count) as tokens
+        from unnest(copies) as c
+        join public.embedding_sync_queue as q on q.lease_token = c.token
+        where c.token = any (writable) and not c.is_unchanged and q.edits > 1
+        group by c.profile, q.source_table
+    ) as saved
+    group by saved.profile;
+
+    insert into private.embedded_rows as r (
+        profile, source_table, source_id, fingerprint, is_given, chunk_count, token_count
+    )
+    select c.profile, q.source_table, q.source_id, c.fingerprint, q.content is not null, c.chunk_count, c.token_count
+    from unnest(copies) as c
+    join public.embedding_sync_queue as q on q.lease_token = c.token
+    where c.token = any (writable) and not c.is_unchanged
+    on conflict on constraint embedded_rows_pkey do update
+    set
+        fingerprint = excluded.fingerprint,
+        is_given = excluded.is_given,
+        chunk_count = excluded.chunk_count,
+        token_count = excluded.token_count,
+        updated_at = excluded.updated_at;
+
+    -- What is there already is moved; what is new brings its vector, or has it from wherever the same text was embedded.
+    insert into public.documentation_embeddings as e (
+        source_table, source_id, profile, chunk_index, content, content_hash, occurrence, token_count, metadata, embedding
+    )
+    select
+        q.source_table, q.source_id, k.profile, k.chunk_index, k.content, k.content_hash, k.occurrence, k.token_count, k.metadata,
+        coalesce(
+            k.embedding,
+            (select o.embedding from public.documentation_embeddings as o where o.profile = k.profile and o.content_hash = k.content_hash limit 1),
+            (select s.embedding from private.embedding_stock as s where s.profile = k.profile and s.content_hash = k.content_hash)
+        )
+    from unnest(chunks) as k
+    join public.embedding_sync_queue as q on q.lease_token = k.token
+    where k.token = any (writable)
+    on conflict (profile, source_table, source_id, content_hash, occurrence) do update
+    set
+        chunk_index = excluded.chunk_index,
+        content = excluded.content,
+        token_count = excluded.token_count,
+        metadata = excluded.metadata,
+        updated_at = excluded.updated_at
+    where (e.chunk_index, e.content, e.token_count, e.metadata)
+        is distinct from (excluded.chunk_index, excluded.content, excluded.token_count, excluded.metadata);
+
+    -- Pieces that are no more in the text.
+    delete from public.documentation_embeddings as e
+    using unnest(copies) as c
+    join public.embedding_sync_queue as q on q.lease_token = c.token
+    where c.token = any (writable) and not c.is_unchanged
+        and e.profile = c.profile and e.source_table = q.source_table and e.source_id = q.source_id
+        and not exists (
+            select from unnest(chunks) as k
+            where k.token = c.token and k.profile = c.profile and k.content_hash = e.content_hash and k.occurrence = e.occurrence
+        );
+    -- What is gone or unpublished has no copy, whatever the worker found a moment ago, and in no profile.
+    delete from private.embedded_rows as r
+    using public.embedding_sync_queue as q
+    where q.lease_token = any (held) and not q.lease_token = any (eligible)
+        and r.source_table = q.source_table and r.source_id = q.source_id;
+    delete from private.embedding_stock as s
+    using unnest(chunks) as k
+    where k.token = any (writable) and s.profile = k.profile and s.content_hash = k.content_hash;
+
+    select jsonb_agg(r) into failures
+    from jsonb_array_elements(results) as r
+    where r ->> 'failure' is not null and (r ->> 'token')::uuid = any (held);
+    -- A row is done when it agrees in every profile that is in use, also in one that came while it was worked on.
+    done := array(
+        select t from unnest(held) as t
+        where not t in (select (f ->> 'token')::uuid from jsonb_array_elements(failures) as f)
+            and (
+                not t = any (eligible)
+                or t = any (writable) and in_use <@ array(select c.profile from unnest(copies) as c where c.token = t)
+            )
+    );
+    select coalesce(jsonb_object_agg(s.token, s.outcome), '{}') into outcomes
+    from (
+        select s.* from private.settle(queue, done) as s
+        union all
+        select f.* from private.fail_embeddings(failures) as f
+    ) as s;
+    -- Whatever else is held waits for a provider that rests, or is read again at once.
+    with unfinished as (
+        select t as token, coalesce(
+            (
+                select min(p.paused_until)
+                from private.embedding_profiles as known
+                join private.embedding_providers as p on p.provider = known.provider and p.paused_until > clock_timestamp()
+                where known.name = any (in_use)
+                    and not exists (select from unnest(copies) as c where c.token = t and c.profile = known.name)
+            ) - clock_timestamp(),
+            interval '0'
+        ) as delay
+        from unnest(held) as t
+        where not outcomes ? t::text
+    ), given_back as (
+        select u.delay, private.give_back(queue, array_agg(u.token), u.delay) as rows, array_agg(u.token) as tokens
+        from unfinished as u
+        group by u.delay
+    )
+    select outcomes || coalesce((select jsonb_object_agg(t, 'unfinished') from given_back as g cross join unnest(g.tokens) as t), '{}')
+    into outcomes;
+    -- Not held and still leased: locked by an edit just now. Whoever asks again a moment later finds it free.
+    busy := array(
+        select q.lease_token from public.embedding_sync_queue as q where q.lease_token = any (asked) and not q.lease_token = any (held)
+    );
+    return outcomes
+        || (select coalesce(jsonb_object_agg(t, 'busy'), '{}') from unnest(busy) as t)
+        || (
+            select coalesce(jsonb_object_agg(t, 'lost_lease'), '{}')
+            from unnest(asked) as t
+            where not t = any (held) and not t = any (busy)
+        );
+end
+$$;
+comment on function public.finish_embedding_jobs(jsonb) is
+    'Writes the copies of rows that are still leased, in one transaction with their settling; gives token: completed, requeued, retry, failed, unfinished, busy or lost_lease.';
+revoke all on function public.finish_embedding_jobs(jsonb) from public, anon, authenticated;
+grant execute on function public.finish_embedding_jobs(jsonb) to service_role;
+
+create function public.release_embedding_jobs(tokens uuid[], delay_seconds integer default 0) returns integer
+language sql
+security definer -- as finish_embedding_jobs()
+set search_path = ''
+as $$
+    select private.give_back(
+        'public.embedding_sync_queue',
+        private.hold('public.embedding_sync_queue', tokens),
+        make_interval(secs => delay_seconds)
+    );
+$$;
+comment on function public.release_embedding_jobs(uuid[], integer) is 'Returns leased rows unfinished and uncharged, such as when the provider as a whole fails.';
+revoke all on function public.release_embedding_jobs(uuid[], integer) from public, anon, authenticated;
+grant execute on function public.release_embedding_jobs(uuid[], integer) to service_role;
+
+create function public.end_embedding_worker(worker uuid) returns bigint
+language plpgsql
+security definer -- as finish_embedding_jobs(); calls the next worker
+set search_path = ''
+as $$
+declare
+    due bigint;
+begin
+    delete from private.embedding_workers as w where w.worker = end_embedding_worker.worker;
+    perform private.advance_backfills();
+    perform private.advance_profiles();
+    perform private.watch_schedule();
+    select count(*) into due
+    from public.embedding_sync_queue as q
+    where q.processed_at is null and q.failed_at is null and q.visible_at <= clock_timestamp();
+    if private.has_due_embeddings() and private.running_workers() < (private.setting('embedding_workers') #>> '{}')::integer then
+        perform private.call_edge_function('process-embedding-queue', '{"action": "process"}');
+    end if;
+    return due;
+end
+$$;
+comment on function public.end_embedding_worker(uuid) is 'A worker ends; it wakes the next one if there is work left, and is told how many rows are due.';
+revoke all on function public.end_embedding_worker(uuid) from public, anon, authenticated;
+grant execute on function public.end_embedding_worker(uuid) to service_role;

@@ -1,0 +1,581 @@
+-- What people see of embeddings and do about them.
+--
+--   proof    which copies differ from their rows, found in the data itself
+--   people   enqueue, resync, retry, what is stuck, the status
+--   alerts   what is looked at by itself
+--   health   what must be in place
+
+-- Proof ---------------------------------------------------------------------------------------------------------------
+
+create function private.embedding_problems(profile text, only_source text default null) returns table (
+    source_table text, source_id text, profile_name text, problem text, detail text, queued text
+)
+language plpgsql
+stable
+security definer -- reads sources past their policies
+set search_path = ''
+set timezone = 'UTC'
+set datestyle = 'ISO'
+as $$
+#variable_conflict use_column
+declare
+    examined private.embedding_profiles;
+    source private.embedding_sources;
+begin
+    select p.* into examined from private.embedding_profiles as p where p.name = embedding_problems.profile;
+    for source in
+        select s.* from private.embedding_sources as s where only_source is null or s.source_table = only_source order by s.source_table
+    loop
+        return query execute format(
+            $sql$
+            with wanted as (
+                select %2$s collate "C" as id, %7$s as fingerprint
+                from %1$s as %3$I
+                cross join (select ($1).*) as accord_profile
+                where coalesce((%4$s
+                )::boolean, false)
+            ), chunks as (
+                select e.source_id as id, count(*) as chunk_count, max(e.chunk_index) + 1 as last_index
+                from public.documentation_embeddings as e
+                where e.profile = %5$L and e.source_table = %6$L
+                group by e.source_id
+            ), copies as (
+                select
+                    coalesce(r.source_id, c.id) as id, r.source_id is not null as is_known, r.fingerprint, r.is_given, r.chunk_count,
+                    coalesce(c.chunk_count, 0) as found_chunks, coalesce(c.last_index, 0) as last_index
+                from (select * from private.embedded_rows where profile = %5$L and source_table = %6$L) as r
+                full join chunks as c on c.id = r.source_id
+            ), problems as (
+                select
+                    coalesce(w.id, c.id) as id,
+                    case
+                        when w.id is null then 'orphan'
+                        when c.is_known is not true then 'missing'
+                        when not c.is_given and c.fingerprint <> w.fingerprint then 'stale'
+                        when c.found_chunks < c.chunk_count then 'missing'
+                        else 'duplicate'
+                    end as problem,
+                    case
+                        when w.id is null then 'its row is gone or not published'
+                        when c.is_known is not true then 'nothing is embedded'
+                        when not c.is_given and c.fingerprint <> w.fingerprint then 'the text has changed since'
+                        else format('%%s chunks where %%s belong', c.found_chunks, c.chunk_count)
+                    end as detail
+                from wanted as w
+                full join copies as c on c.id = w.id
+                where w.id is null or c.is_known is not true or (not c.is_given and c.fingerprint <> w.fingerprint)
+                    or c.found_chunks <> c.chunk_count or c.last_index <> c.chunk_count
+            )
+            select %6$L, p.id, %5$L, p.problem, p.detail,
+                (
+                    select q.status
+                    from public.embedding_sync_queue as q
+                    where q.source_table = %6$L and q.source_id = p.id and q.status <> 'completed'
+                )
+            from problems as p
+            $sql$,
+            source.relation, private.source_key(source), private.name_of(source.relation), source.published,
+            examined.name, source.source_table,
+            private.fingerprint_sql(
+                private.recipe_sql(source, 'accord_profile'),
+                case when private.template_columns(examined.template) = '{}' then 'null'
+                    else private.fields_sql(private.template_columns(examined.template)) end,
+                format(E'coalesce((%s\n)::text, '''')', source.content)
+            )
+        ) using examined;
+    end loop;
+    return query
+    select r.source_table, r.source_id, r.profile, 'wrong_profile', 'its profile is gone', null
+    from private.embedded_rows as r
+    where not exists (select from private.embedding_profiles as p where p.name = r.profile)
+        and (only_source is null or r.source_table = only_source);
+end
+$$;
+comment on function private.embedding_problems(text, text) is
+    'Where copies and rows differ in a profile, found in the data itself and not in what the queue remembers; queued tells what is about to be done.';
+revoke all on function private.embedding_problems(text, text) from public;
+
+create function public.verify_embeddings(only_source text default null) returns table (
+    source_table text, source_id text, profile text, problem text, detail text, queued text
+)
+language plpgsql
+stable
+security definer -- as private.embedding_problems()
+set search_path = ''
+set statement_timeout = '5min'
+as $$
+#variable_conflict use_column
+begin
+    perform private.require_admin();
+    if only_source is not null then
+        perform private.require_source(only_source);
+    end if;
+    return query
+    select v.*
+    from private.embedding_profiles as p
+    cross join lateral private.embedding_problems(p.name, only_source) as v
+    where p.state = 'active';
+end
+$$;
+comment on function public.verify_embeddings(text) is
+    'Every row that disagrees with its embeddings: missing, stale, orphan, duplicate or wrong_profile; none, and all agree.';
+revoke all on function public.verify_embeddings(text) from public, anon, authenticated;
+grant execute on function public.verify_embeddings(text) to authenticated, service_role;
+
+create function private.count_eligible(source private.embedding_sources) returns bigint
+language plpgsql
+stable
+security definer -- reads sources past their policies
+set search_path = ''
+set timezone = 'UTC'
+set datestyle = 'ISO'
+as $$
+declare
+    eligible bigint;
+begin
+    execute format(
+        E'select count(*) from %s as %I where coalesce((%s\n)::boolean, false)',
+        source.relation, private.name_of(source.relation), source.published
+    ) into eligible;
+    return eligible;
+end
+$$;
+comment on function private.count_eligible(private.embedding_sources) is 'How many rows of a source are to be embedded.';
+revoke all on function private.count_eligible(private.embedding_sources) from public;
+grant execute on function private.count_eligible(private.embedding_sources) to authenticated, service_role;
+
+create function private.count_embedded(source_table text, profile text) returns bigint
+language sql
+stable
+security definer -- reads copies past their policies
+set search_path = ''
+as $$
+    select count(*) from private.embedded_rows as r where r.profile = count_embedded.profile and r.source_table = count_embedded.source_table;
+$$;
+comment on function private.count_embedded(text, text) is 'How many rows of a source have a copy in a profile.';
+revoke all on function private.count_embedded(text, text) from public;
+grant execute on function private.count_embedded(text, text) to authenticated, service_role;
+
+-- People --------------------------------------------------------------------------------------------------------------
+
+create function private.require_source(source_table text) returns private.embedding_sources
+language plpgsql
+stable
+set search_path = ''
+as $$
+declare
+    source private.embedding_sources;
+begin
+    select * into source from private.embedding_sources as s where s.source_table = require_source.source_table;
+    if not found then
+        raise exception 'Table "%" is not registered', source_table
+            using errcode = 'invalid_parameter_value', hint = coalesce(
+                'Registered are: ' || (select string_agg(s.source_table, ', ' order by s.source_table) from private.embedding_sources as s)
+                    || '; others join by register_embedding_source().',
+                'None is registered; tables join by register_embedding_source().'
+            );
+    end if;
+    return source;
+end
+$$;
+revoke all on function private.require_source(text) from public;
+
+create function public.enqueue_embedding(source_table text, source_id text, content text default null) returns void
+language plpgsql
+security definer -- writes the queue; require_admin() keeps everybody else out
+set search_path = ''
+set timezone = 'UTC'
+set datestyle = 'ISO'
+as $$
+declare
+    source private.embedding_sources;
+begin
+    perform private.require_admin();
+    source := private.require_source(source_table);
+    begin
+        -- An id that cannot be one of this table's would fail whole batches later on.
+        execute format(
+            'select from %s as %I where %s', source.relation, private.name_of(source.relation),
+            private.source_match(source, quote_literal(source_id))
+        );
+    exception when data_exception then
+        raise exception '"%" cannot be a key of %: %', source_id, source_table, sqlerrm
+            using errcode = 'invalid_parameter_value', hint = case cardinality(source.key_columns)
+                when 1 then format('The key is %s.', source.key_columns[1])
+                else format('The key is a JSON object of %s.', array_to_string(source.key_columns, ', '))
+            end;
+    end;
+    perform private.enqueue_embeddings(source.source_table, array[source_id], 'update', content);
+end
+$$;
+comment on function public.enqueue_embedding(text, text, text) is 'Has one row embedded again; content, if given, in place of its own text until its next edit.';
+revoke all on function public.enqueue_embedding(text, text, text) from public, anon, authenticated;
+grant execute on function public.enqueue_embedding(text, text, text) to authenticated, service_role;
+
+create function public.resync_embeddings(source_table text default null) returns bigint
+language plpgsql
+security definer -- as enqueue_embedding()
+set search_path = ''
+set statement_timeout = '5min'
+as $$
+declare
+    active text := (select p.name from private.embedding_profiles as p where p.state = 'active');
+    differing record;
+    enqueued bigint := 0::bigint;
+begin
+    perform private.require_admin();
+    if source_table is not null then
+        perform private.require_source(source_table);
+    end if;
+    if active is null then
+        -- Nothing was embedded yet: everything is to be.
+        perform private.begin_backfill(s.source_table)
+        from private.embedding_sources as s
+        where resync_embeddings.source_table is null or s.source_table = resync_embeddings.source_table;
+        return private.advance_backfills();
+    end if;
+    for differing in
+        select v.source_table, array_agg(distinct v.source_id) as ids
+        from private.embedding_problems(active, resync_embeddings.source_table) as v
+        -- What waits already is on its way, and what has failed waits for a person.
+        where v.queued is null
+        group by v.source_table
+        order by v.source_table
+    loop
+        perform private.enqueue_embeddings(differing.source_table, differing.ids, 'update');
+        enqueued := enqueued + cardinality(differing.ids);
+    end loop;
+    return enqueued;
+end
+$$;
+comment on function public.resync_embeddings(text) is 'Has exactly those rows embedded again whose copies differ, see verify_embeddings(). Gives their number.';
+revoke all on function public.resync_embeddings(text) from public, anon, authenticated;
+grant execute on function public.resync_embeddings(text) to authenticated, service_role;
+
+create function public.retry_failed_embeddings(source_table text default null) returns bigint
+language plpgsql
+security definer -- as enqueue_embedding()
+set search_path = ''
+as $$
+declare
+    revived bigint;
+begin
+    perform private.require_admin();
+    if source_table is not null then
+        perform private.require_source(source_table);
+    end if;
+    update public.embedding_sync_queue as q
+    set status = 'pending', failed_at = null, retry_count = 0, visible_at = clock_timestamp(), created_at = clock_timestamp()
+    where q.failed_at is not null
+        and (retry_failed_embeddings.source_table is null or q.source_table = retry_failed_embeddings.source_table);
+    get diagnostics revived = row_count;
+    if revived > 0 and private.setting('embedding_wake') = '"immediate"' then
+        insert into private.embedding_wishes default values on conflict do nothing;
+    end if;
+    return revived;
+end
+$$;
+comment on function public.retry_failed_embeddings(text) is 'Gives failed rows all their attempts again, and tells how many.';
+revoke all on function public.retry_failed_embeddings(text) from public, anon, authenticated;
+grant execute on function public.retry_failed_embeddings(text) to authenticated, service_role;
+
+create function public.stuck_embedding_jobs() returns table (
+    source_table text, source_id text, status text, problem text, since timestamptz, retry_count integer, last_error text
+)
+language plpgsql
+stable
+security definer -- as enqueue_embedding()
+set search_path = ''
+as $$
+begin
+    perform private.require_admin();
+    return query
+    select q.source_table, q.source_id, q.status,
+        case
+            when q.lease_token is not null then 'its worker ended without a word'
+            else 'waits, and nobody takes it'
+        end,
+        q.visible_at, q.retry_count, q.last_error
+    from public.embedding_sync_queue as q
+    where q.processed_at is null and q.failed_at is null and q.visible_at < clock_timestamp() - interval '15 minutes'
+    order by q.visible_at
+    limit 1000;
+end
+$$;
+comment on function public.stuck_embedding_jobs() is 'Rows that have been due for a quarter of an hour: three rounds of the schedule have passed them by.';
+revoke all on function public.stuck_embedding_jobs() from public, anon, authenticated;
+grant execute on function public.stuck_embedding_jobs() to authenticated, service_role;
+
+create function public.clean_up_embedding_queue() returns bigint
+language plpgsql
+security definer -- as enqueue_embedding()
+set search_path = ''
+as $$
+declare
+    removed bigint;
+begin
+    perform private.require_admin();
+    delete from public.embedding_sync_queue
+    where processed_at < clock_timestamp() - make_interval(days => (private.setting('keep_completed_jobs_days') #>> '{}')::integer);
+    get diagnostics removed = row_count;
+    delete from private.embedding_stock where created_at < now() - interval '7 days';
+    return removed;
+end
+$$;
+comment on function public.clean_up_embedding_queue() is 'Removes completed rows that have served their time. Scheduled daily.';
+revoke all on function public.clean_up_embedding_queue() from public, anon, authenticated;
+grant execute on function public.clean_up_embedding_queue() to authenticated, service_role;
+
+select cron.schedule('accord-embeddings-cleanup', '27 3 * * *', 'select public.clean_up_embedding_queue()');
+
+grant select on private.embedding_sources to authenticated, service_role;
+create policy "administrators read sources" on private.embedding_sources
+    for select to authenticated using ((select public.is_admin()));
+
+create view public.embedding_sync_status with (security_invoker = true) as
+select
+    counted.*,
+    -- What is not queued yet: a table that is being caught up with.
+    exists (select from private.embedding_backfills as b where b.source_table = counted.source_table) as is_catching_up,
+    coalesce(coverage.eligible, 0) as eligible,
+    coverage.embedded,
+    case when coverage.eligible > 0 then round(least(1, coverage.embedded::numeric / coverage.eligible), 4) else 1 end as coverage
+from (
+    select
+        s.source_table,
+        count(*) filter (where q.status = 'pending') as pending,
+        count(*) filter (where q.status = 'processing') as processing,
+        count(*) filter (where q.status = 'completed') as completed,
+        count(*) filter (where q.status = 'failed') as failed,
+        min(q.created_at) filter (where q.status in ('pending', 'processing')) as oldest_pending,
+        -- Rows a minute, over the last five.
+        round(count(*) filter (where q.processed_at > now() - interval '5 minutes') / 5.0, 1) as rate,
+        make_interval(
+            secs => (
+                300.0 * count(*) filter (where q.status in ('pending', 'processing'))
+                / nullif(count(*) filter (where q.processed_at > now() - interval '5 minutes'), 0)
+            )::double precision
+        ) as eta
+    from private.embedding_sources as s
+    left join public.embedding_sync_queue as q on q.source_table = s.source_table
+    group by s.source_table
+) as counted
+join private.embedding_sources as source on source.source_table = counted.source_table
+left join private.embedding_profiles as active on active.state = 'active'
+cross join lateral (
+    select private.count_eligible(source) as eligible, private.count_embedded(source.source_table, active.name) as embedded
+) as coverage;
+comment on view public.embedding_sync_status is 'Each source at a glance: what waits, since when, how fast it goes and how long it will take.';
+revoke all on public.embedding_sync_status from anon, authenticated;
+grant select on public.embedding_sync_status to authenticated, service_role;
+
+grant select on private.embedding_backfills to authenticated, service_role;
+create policy "administrators read backfills" on private.embedding_backfills
+    for select to authenticated using ((select public.is_admin()));
+grant execute on function private.has_nearest_index(text) to authenticated, service_role;
+grant execute on function private.partition_of(text) to authenticated, service_role;
+
+create view public.embedding_profile_status with (security_invoker = true) as
+select
+    p.name,
+    p.state,
+    p.provider,
+    p.model,
+    p.dimensions,
+    p.chunk_tokens,
+    p.chunk_overlap,
+    p.template,
+    coverage.eligible,
+    coverage.embedded,
+    case when coverage.eligible > 0 then round(least(1, coverage.embedded / coverage.eligible), 4) else 1 end as coverage,
+    private.has_nearest_index(p.name) as is_indexed,
+    p.created_at,
+    p.activated_at
+from private.embedding_profiles as p
+cross join lateral (
+    select
+        coalesce(sum(private.count_eligible(s)), 0) as eligible,
+        coalesce(sum(private.count_embedded(s.source_table, p.name)), 0) as embedded
+    from private.embedding_sources as s
+) as coverage;
+comment on view public.embedding_profile_status is 'Each profile at a glance: whether search uses it, and how many of the rows it covers.';
+revoke all on public.embedding_profile_status from anon, authenticated;
+grant select on public.embedding_profile_status to authenticated, service_role;
+
+-- Alerts --------------------------------------------------------------------------------------------------------------
+
+select private.define_setting(
+    'embedding_failed_alert_rows', '10', 'From so many failed rows on an alert is raised.', minimum => 1, maximum => 1000000
+);
+
+create function private.set_alert(is_raised boolean, kind text, message text) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if is_raised then
+        perform private.raise_alert(kind, '', message);
+    elsif exists (select from public.alerts as a where a.kind = set_alert.kind and a.subject = '' and a.resolved_at is null) then
+        perform private.resolve_alert(kind, '');
+    end if;
+end
+$$;
+comment on function private.set_alert(boolean, text, text) is 'Raises an alert or resolves it, as it is now.';
+revoke all on function private.set_alert(boolean, text, text) from public;
+
+create function private.watch_embeddings() returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    stuck bigint;
+    failed bigint;
+begin
+    select count(*) into stuck
+    from public.embedding_sync_queue as q
+    where q.processed_at is null and q.failed_at is null and q.visible_at < clock_timestamp() - interval '15 minutes'
+        and private.has_due_embeddings();
+    select count(*) into failed from public.embedding_sync_queue as q where q.failed_at is not null;
+    perform private.set_alert(stuck > 0, 'embeddings_stuck', format(
+        '%s rows have been due for a quarter of an hour and nobody has embedded them. See stuck_embedding_jobs(); run accord doctor.', stuck
+    ));
+    perform private.set_alert(
+        failed >= (private.setting('embedding_failed_alert_rows') #>> '{}')::integer, 'embeddings_failed',
+        format('%s rows could not be embedded. See last_error in embedding_sync_queue, then run accord retry.', failed)
+    );
+    perform private.watch_embedding_budgets();
+    -- Who runs this is the schedule itself, so it ticks.
+    perform private.set_alert(false, 'schedule_stopped', '');
+end
+$$;
+comment on function private.watch_embeddings() is 'Raises and resolves the alerts about embeddings. Called by the schedule.';
+revoke all on function private.watch_embeddings() from public;
+
+create function private.watch_schedule() returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    last_run timestamptz;
+begin
+    select max(d.start_time) into last_run
+    from cron.job_run_details as d
+    join cron.job as j using (jobid)
+    where j.jobname = 'accord-embeddings';
+    if coalesce(last_run, pg_postmaster_start_time()) < now() - interval '20 minutes'
+        and pg_postmaster_start_time() < now() - interval '20 minutes'
+    then
+        perform private.raise_alert('schedule_stopped', '', 'pg_cron has not run accord-embeddings for twenty minutes. Restart the database, or see Integrations, Cron in the dashboard.');
+    end if;
+end
+$$;
+comment on function private.watch_schedule() is 'Raises an alert when the schedule has stopped. Called by workers that somebody else woke.';
+revoke all on function private.watch_schedule() from public;
+
+create function private.verify_and_resync() returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+    found_problems text;
+    repaired bigint := 0::bigint;
+begin
+    select string_agg(format('%s %s', v.n, v.problem), ', ') into found_problems
+    from (
+        select p.problem, count(*) as n from public.verify_embeddings() as p where p.queued is null group by p.problem order by p.problem
+    ) as v;
+    if found_problems is not null then
+        repaired := public.resync_embeddings();
+    end if;
+    perform private.set_alert(found_problems is not null, 'embeddings_differ', format(
+        'Rows and embeddings differed where no edit was waiting: %s. They have been queued; the next night tells whether it helped.', found_problems
+    ));
+    return repaired;
+end
+$$;
+comment on function private.verify_and_resync() is 'Proves that rows and embeddings agree, and has put right what does not. Scheduled nightly.';
+revoke all on function private.verify_and_resync() from public;
+
+select cron.schedule('accord-embeddings-verify', '43 2 * * *', 'select private.verify_and_resync()');
+
+-- Health --------------------------------------------------------------------------------------------------------------
+
+create function private.embeddings_health() returns setof private.health_check
+language sql
+stable
+security definer -- looks into schedules and triggers
+set search_path = ''
+as $$
+    select
+        'schedule ' || wanted.name,
+        coalesce(j.active, false),
+        case when j.jobid is null then 'not scheduled' when j.active then j.schedule else 'switched off' end,
+        case
+            when j.jobid is null then 'Run the migrations again: supabase db push.'
+            when not j.active then format('Run: select cron.alter_job(%s, active := true);', j.jobid)
+        end
+    from (values ('accord-embeddings'), ('accord-embeddings-cleanup'), ('accord-embeddings-verify')) as wanted (name)
+    left join cron.job as j on j.jobname = wanted.name
+
+    union all
+
+    -- Three rounds of the schedule; a server that has just started has had none.
+    select
+        'schedules tick',
+        ticks.last_run > now() - interval '15 minutes' or pg_postmaster_start_time() > now() - interval '15 minutes'
+            or wanted_since.at > now() - interval '15 minutes',
+        coalesce('last run ' || to_char(ticks.last_run at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'no run yet'),
+        case
+            when ticks.last_run > now() - interval '15 minutes' or pg_postmaster_start_time() > now() - interval '15 minutes'
+                or wanted_since.at > now() - interval '15 minutes' then null
+            else 'pg_cron has stopped. Restart the database, or see Integrations, Cron in the dashboard.'
+        end
+    from (
+        select max(d.start_time) as last_run
+        from cron.job_run_details as d
+        join cron.job as j using (jobid)
+        where j.jobname = 'accord-embeddings'
+    ) as ticks
+    cross join (select max(s.created_at) as at from private.embedding_sources as s) as wanted_since
+
+    union all
+
+    select
+        'triggers of ' || s.source_table,
+        count(*) filter (where t.tgenabled in ('O', 'A')) = 4,
+        case
+            when count(*) filter (where t.tgenabled in ('O', 'A')) = 4 then 'enabled'
+            else format('%s of 4 in place', count(*) filter (where t.tgenabled in ('O', 'A')))
+        end,
+        case when count(*) filter (where t.tgenabled in ('O', 'A')) <> 4 then format(
+            'Run: select public.register_embedding_source(%L, %L, %L); select public.resync_embeddings(%L);',
+            s.relation, s.content, s.published, s.source_table
+        ) end
+    from private.embedding_sources as s
+    left join pg_catalog.pg_trigger as t on t.tgrelid = s.relation and t.tgname like 'accord\_embed\_%' and not t.tgisinternal
+    group by s.source_table, s.relation, s.content, s.published
+
+    union all
+
+    select
+        'embedding queue',
+        count(*) filter (where q.failed_at is not null) = 0
+            and coalesce(min(q.visible_at) filter (where q.processed_at is null and q.failed_at is null), now()) > now() - interval '15 minutes',
+        format(
+            '%s failed, %s waiting',
+            count(*) filter (where q.failed_at is not null),
+            count(*) filter (where q.processed_at is null and q.failed_at is null)
+        ),
+        case
+            when count(*) filter (where q.failed_at is not null) > 0 then 'See last_error in embedding_sync_queue, then run: accord retry.'
+            when min(q.visible_at) filter (where q.processed_at is null and q.failed_at is null) < now() - interval '15 minutes'
+                then 'Nothing takes what is due. Run: accord process; and see that the schedule ticks.'
+        end
+    from public.embedding_sync_queue as q;
+$$;
+revoke all on function private.embeddings_health() from public;
+
+-- What is embedded from the start ---------------------------------------------------------------------------------------
+
+select public.register_embedding_source('public.faq_items', $$concat_ws(E'\n\n', question, answer)$$, 'is_published');
+select public.register_embedding_source('public.documents', $$concat_ws(E'\n\n', title, content)$$, 'is_published');
