@@ -6,6 +6,10 @@ export interface CommandContext {
   project: Project;
   /** The word or words after the command's name; empty where it takes none or none was given. */
   argument: string;
+  /** Those of a command of its own; a command that does not know one refuses it. */
+  options: { name?: string; "chunk-tokens"?: string; overlap?: string; template?: string };
+  /** Does it although a safety check advises against it. */
+  force: boolean;
   output: Output;
   now: Date;
 }
@@ -16,5 +20,7 @@ export interface Command {
   summary: string;
   /** What follows the name, such as `[table]` or `<question>`; in brackets it may be left out. */
   takes?: string;
+  /** The options that it knows beside those of all commands. */
+  knows?: string[];
   run(context: CommandContext): Promise<{ code: ExitCode; json: unknown }>;
 }

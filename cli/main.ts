@@ -3,17 +3,19 @@ import { AccordError, errorBodyOf } from "../shared/platform/errors.ts";
 import type { Command } from "./command.ts";
 import { doctor } from "./commands/doctor.ts";
 import { process as process_ } from "./commands/process.ts";
+import { profile } from "./commands/profile.ts";
 import { resync } from "./commands/resync.ts";
 import { retry } from "./commands/retry.ts";
 import { search } from "./commands/search.ts";
 import { status } from "./commands/status.ts";
+import { verify } from "./commands/verify.ts";
 import { EXIT, type ExitCode } from "./exit-codes.ts";
 import { createOutput } from "./output.ts";
 import { openProject } from "./project.ts";
 import { UsageError } from "./usage-error.ts";
 import process from "node:process";
 
-const COMMANDS: Command[] = [status, process_, resync, retry, search, doctor];
+const COMMANDS: Command[] = [status, process_, verify, resync, retry, profile, search, doctor];
 
 const USAGE = `npm run accord -- <command> [options]
 
@@ -22,6 +24,8 @@ ${COMMANDS.map(({ name, takes, summary }) => `  ${`${name} ${takes ?? ""}`.padEn
   --url URL   the project; default SUPABASE_URL, else the stack of npm start
   --json      the answer as JSON
   --help      this
+
+  of profile: --name NAME, --chunk-tokens N, --overlap N, --template '{headings}\n\n{chunk}', --force
 
 The key of a hosted project is read from SUPABASE_SECRET_KEY.
 Exit codes: 0 all agree, 1 error, 2 differences found, 3 refused by a safety check.`;
@@ -37,13 +41,18 @@ async function main(args: string[]): Promise<ExitCode> {
     throw new UsageError(`There is no command "${name}"; there are ${COMMANDS.map(({ name }) => name).join(", ")}.`);
   }
   const argument = argumentOf(command, rest);
-  const project = openProject({ url: values.url, environment: process.env });
-  const isWatched = process.stdout.isTTY === true && !values.json;
+  const { url, json: asJson, help: _, force = false, ...options } = values;
+  const unknown = Object.keys({ ...options, ...(force ? { force } : {}) }).find((name) =>
+    !command.knows?.includes(name)
+  );
+  if (unknown !== undefined) throw new UsageError(`${command.name} knows no --${unknown}.`);
+  const project = openProject({ url, environment: process.env });
+  const isWatched = process.stdout.isTTY === true && !asJson;
   const color = isWatched && process.env.NO_COLOR === undefined;
   const write = (text: string) => void process.stdout.write(text);
-  const output = createOutput(values.json ? () => {} : write, { color, isWatched });
-  const { code, json } = await command.run({ project, argument, output, now: new Date() });
-  if (values.json) write(`${JSON.stringify(json, null, 2)}\n`);
+  const output = createOutput(asJson ? () => {} : write, { color, isWatched });
+  const { code, json } = await command.run({ project, argument, options, force, output, now: new Date() });
+  if (asJson) write(`${JSON.stringify(json, null, 2)}\n`);
   return code;
 }
 
@@ -59,7 +68,16 @@ function parse(args: string[]) {
     return parseArgs({
       args,
       allowPositionals: true,
-      options: { url: { type: "string" }, json: { type: "boolean" }, help: { type: "boolean" } },
+      options: {
+        url: { type: "string" },
+        json: { type: "boolean" },
+        help: { type: "boolean" },
+        name: { type: "string" },
+        "chunk-tokens": { type: "string" },
+        overlap: { type: "string" },
+        template: { type: "string" },
+        force: { type: "boolean" },
+      },
     });
   } catch (cause) {
     const [reason] = (cause instanceof Error ? cause.message : String(cause)).split(". ");

@@ -4,15 +4,19 @@ import { EXIT } from "../exit-codes.ts";
 
 const Answer = z.object({ enqueued: z.number() });
 
-/** Has every row looked at again; what has not changed costs nothing. */
+/** Has exactly those rows embedded again that disagree with their embeddings. */
 export const resync: Command = {
   name: "resync",
   takes: "[table]",
-  summary: "have every row looked at again; what is unchanged costs nothing",
+  summary: "queue the rows that disagree with their embeddings",
   async run({ project, argument, output }) {
     const body = { action: "resync", forceResync: argument === "" ? null : argument };
     const { enqueued } = Answer.parse(await project.callFunction("process-embedding-queue", { body }));
-    output.line(`${enqueued} rows wait to be looked at. npm run accord -- process does it now.`);
+    output.line(
+      enqueued === 0
+        ? "Every row agrees with its embeddings, or waits already."
+        : `${enqueued} rows disagree and are queued. npm run accord -- process embeds them now.`,
+    );
     return { code: EXIT.agree, json: { enqueued } };
   },
 };

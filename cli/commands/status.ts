@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { SourceStatus } from "../../shared/embeddings/status.ts";
+import { ProfileStatus, SourceStatus, Spending } from "../../shared/embeddings/status.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 import { age, table } from "../output.ts";
@@ -30,6 +30,8 @@ export const status: Command = {
   async run({ project, output, now }) {
     const { content, schedules, alerts } = Status.parse(await project.rpc("system_status"));
     const embeddings = z.array(SourceStatus).parse(await project.rows("embedding_sync_status"));
+    const profiles = z.array(ProfileStatus).parse(await project.rows("embedding_profile_status"));
+    const spending = z.array(Spending).parse(await project.rpc("embedding_spending"));
     const show = (title: string, lines: string[]) => {
       output.line(output.bold(title));
       for (const line of lines) output.line(`  ${line}`);
@@ -39,16 +41,38 @@ export const status: Command = {
     show(
       "Embeddings",
       table(
-        ["source", "pending", "processing", "completed", "failed", "oldest", "rows/min", "ready in"],
+        ["source", "embedded", "of", "pending", "processing", "failed", "oldest", "rows/min", "ready in"],
         embeddings.map((e) => [
           e.source_table,
-          e.pending,
+          share(e.coverage),
+          e.eligible,
+          e.pending + (e.is_catching_up ? "+" : ""),
           e.processing,
-          e.completed,
           e.failed,
           e.oldest_pending === null ? "" : age(e.oldest_pending, now),
           e.rate,
-          e.eta ?? "",
+          e.pending + e.processing === 0 ? "" : e.eta ?? "",
+        ]),
+      ),
+    );
+    show(
+      "Profiles",
+      table(
+        ["profile", "state", "embedded", "index"],
+        profiles.map((p) => [p.name, p.state, share(p.coverage), p.is_indexed ? "built" : "not yet"]),
+      ),
+    );
+    show(
+      "Costs",
+      table(
+        ["", "requests", "tokens", "saved", "cost", "budget"],
+        spending.map((s) => [
+          s.period === "daily" ? "today" : "this month",
+          s.requests,
+          s.tokens,
+          s.tokensSaved,
+          `$${s.costUsd.toFixed(4)}`,
+          s.budgetUsd === null ? "none" : `$${s.budgetUsd}`,
         ]),
       ),
     );
@@ -71,6 +95,11 @@ export const status: Command = {
         output.dim(`  ${a.message}`),
       ]),
     );
-    return { code: EXIT.agree, json: { content, embeddings, schedules, alerts } };
+    return { code: EXIT.agree, json: { content, embeddings, profiles, spending, schedules, alerts } };
   },
 };
+
+/** Rounded down: 100 % is said of nothing less. */
+function share(coverage: number): string {
+  return `${Math.floor(coverage * 1000) / 10} %`;
+}

@@ -101,7 +101,7 @@ async function prepareProfile(
     template === PROFILE_DEFAULTS.template;
   return Prepared.parse(
     await rpc("prepare_embedding_profile", {
-      name: name ?? (isPlain ? profile.name : `${profile.name}:${chunkTokens}+${chunkOverlap}`),
+      name: name ?? (isPlain ? profile.name : `${profile.name}:${chunkTokens}/${chunkOverlap}`),
       provider: profile.provider,
       model: profile.model,
       dimensions: profile.dimensions,

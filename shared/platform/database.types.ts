@@ -312,6 +312,7 @@ export type Database = {
         Returns: Json;
       };
       "clean_up_embedding_queue": { Args: Record<PropertyKey, never>; Returns: number };
+      "embedding_spending": { Args: Record<PropertyKey, never>; Returns: Json };
       "end_embedding_worker": { Args: { "worker": string }; Returns: number };
       "enqueue_embedding": {
         Args: { "content"?: string; "source_id": string; "source_table": string };

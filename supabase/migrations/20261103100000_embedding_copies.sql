@@ -471,14 +471,14 @@ begin
     if wrong > 0 and not force then
         select coalesce(sum(private.count_eligible(s)), 0)::bigint into eligible from private.embedding_sources as s;
         raise exception 'Profile "%" lacks % of % rows', profile.name, wrong, greatest(eligible, wrong)
-            using errcode = 'object_not_in_prerequisite_state', hint = case profile.state
+            using errcode = 'PT409', hint = case profile.state
                 when 'building' then 'It is being built: see embedding_profile_status. With force it is activated as it is.'
                 else 'Prepare it again, or go back to it with rollback_embedding_profile().'
             end;
     end if;
     if private.is_large(profile.name) and not private.has_nearest_index(profile.name) and not force then
         raise exception 'The index of profile "%" is not built yet', profile.name
-            using errcode = 'object_not_in_prerequisite_state', hint = 'The schedule builds it. Without it search would read every chunk; force accepts that.';
+            using errcode = 'PT409', hint = 'The schedule builds it. Without it search would read every chunk; force accepts that.';
     end if;
     perform private.switch_profile(profile.name);
     return jsonb_build_object('name', profile.name, 'state', 'active', 'enqueued', public.resync_embeddings());
@@ -506,7 +506,7 @@ begin
     limit 1;
     if before is null then
         raise exception 'There is no profile to go back to'
-            using errcode = 'object_not_in_prerequisite_state', hint = 'A profile is kept when another one takes its place, until it is retired.';
+            using errcode = 'PT409', hint = 'A profile is kept when another one takes its place, until it is retired.';
     end if;
     perform private.switch_profile(before);
     -- What was edited since is put right first thing.
@@ -531,7 +531,7 @@ begin
     profile := private.require_profile(name);
     if profile.state = 'active' then
         raise exception 'Profile "%" is the active one', name
-            using errcode = 'object_not_in_prerequisite_state', hint = 'Activate another one first: search would find nothing.';
+            using errcode = 'PT409', hint = 'Activate another one first: search would find nothing.';
     end if;
     execute format('drop table private.%I', private.partition_of(profile.name));
     delete from private.embedded_rows as r where r.profile = retire_embedding_profile.name;

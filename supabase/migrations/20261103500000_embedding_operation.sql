@@ -402,6 +402,38 @@ comment on view public.embedding_profile_status is 'Each profile at a glance: wh
 revoke all on public.embedding_profile_status from anon, authenticated;
 grant select on public.embedding_profile_status to authenticated, service_role;
 
+create function public.embedding_spending() returns jsonb
+language plpgsql
+stable
+security definer -- as verify_embeddings()
+set search_path = ''
+as $$
+begin
+    perform private.require_admin();
+    return (
+        select jsonb_agg(jsonb_build_object(
+            'period', b.period, 'costUsd', b.spent, 'budgetUsd', nullif(b.budget, 0),
+            'requests', c.requests, 'tokens', c.tokens, 'tokensSaved', c.tokens_saved
+        ) order by b.period)
+        from private.embedding_budgets() as b
+        cross join lateral (
+            select
+                coalesce(sum(d.requests), 0) as requests,
+                coalesce(sum(d.tokens), 0) as tokens,
+                coalesce(sum(d.tokens_saved_unchanged + d.tokens_saved_reused + d.tokens_saved_coalesced), 0) as tokens_saved
+            from public.embedding_costs as d
+            where d.day >= case b.period
+                when 'daily' then (now() at time zone 'UTC')::date
+                else date_trunc('month', now() at time zone 'UTC')::date
+            end
+        ) as c
+    );
+end
+$$;
+comment on function public.embedding_spending() is 'What was spent and saved today and this month, and of which budget.';
+revoke all on function public.embedding_spending() from public, anon, authenticated;
+grant execute on function public.embedding_spending() to authenticated, service_role;
+
 -- Alerts --------------------------------------------------------------------------------------------------------------
 
 select private.define_setting(

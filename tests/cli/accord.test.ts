@@ -129,7 +129,12 @@ describe("accord process, resync, retry and search", () => {
     await database.query(
       "insert into public.faq_items (question, answer) values ('Où garer le camion ?', 'Dans la cour.')",
     );
-    expect((await accord(["resync", "faq_items", ...here()])).out).toMatch(/^\d+ rows wait to be looked at\./);
+    expect((await accord(["resync", "faq_items", ...here()])).out).toBe(
+      "Every row agrees with its embeddings, or waits already.\n",
+    );
+    const before = await accord(["verify", "faq_items", ...here()]);
+    expect(before.out).toMatch(/faq_items +\S+ +missing +nothing is embedded +pending\n1 rows disagree\./);
+    expect(before.code).toBe(2);
     const { code, out } = await accord(["process", ...here()]);
     expect(out).toMatch(
       /^\d+ rows agree: \d+ had not changed, 0 are gone\. \d+ requests, \d+ tokens, \$0\.0000; \d+ tokens saved\./,
@@ -138,6 +143,7 @@ describe("accord process, resync, retry and search", () => {
     expect((await accord(["search", "garer", "le", "camion", ...here()])).out).toMatch(
       /^0\.\d+ {2}Où garer le camion \? Dans la cour\.\n +faq_items /,
     );
+    expect((await accord(["verify", ...here()])).out).toBe("Every row and its embeddings agree.\n");
     expect((await accord(["retry", ...here()])).out).toBe("No row has failed.\n");
     const { out: json } = await accord(["process", "--json", ...here()]);
     expect(JSON.parse(json)).toMatchObject({ claimed: 0, remaining: 0, stopped: null });
@@ -151,9 +157,53 @@ describe("accord process, resync, retry and search", () => {
   });
 });
 
+describe("accord profile", () => {
+  it("has another profile built beside the active one, switches, goes back and retires it", async () => {
+    const profile = (...args: string[]) => accord(["profile", ...args, ...here()]);
+    const name = "lexical:words-1:1536:64/0";
+    const prepared = await profile("prepare", "lexical", "--chunk-tokens", "64");
+    expect(prepared.out).toContain(`${name} is being built, behind every edit.`);
+    const tooEarly = await profile("activate", name);
+    expect(tooEarly.error).toMatch(/Profile "lexical:words-1:1536:64\/0" lacks \d+ of \d+ rows/);
+    expect(tooEarly.code).toBe(1);
+    await accord(["process", ...here()]);
+    expect((await profile()).out).toMatch(/lexical:words-1:1536:64\/0 +building +(\d+) of \1 +built/);
+    expect((await profile("activate", name)).out).toBe(`Search uses ${name} from now on.\n`);
+    expect((await accord(["search", "garer", "le", "camion", ...here()])).out).toContain("Où garer le camion ?");
+    expect((await profile("retire", name)).error).toContain(`Profile "${name}" is the active one`);
+    expect((await profile("rollback")).out).toBe("Search uses lexical:words-1:1536 from now on.\n");
+    expect((await profile("retire", name)).out).toBe(`${name} and its embeddings are gone.\n`);
+    expect((await profile("rollback")).error).toContain("There is no profile to go back to");
+  });
+
+  it.each([
+    [["profile", "prepare"], "profile prepare needs a model."],
+    [
+      ["profile", "prepare", "openai:text-embedding-3-small:many"],
+      'the dimensions must be a whole number, not "many".',
+    ],
+    [["profile", "prepare", "lexical:other"], 'ACCORD_MODEL is "other"'],
+    [["profile", "prepare", "lexical", "--chunk-tokens", "4"], "chunkTokens: must be at least 16, not 4"],
+    [["profile", "prepare", "lexical", "--overlap", "200"], "chunkOverlap: must be less than half of chunkTokens"],
+    [["profile", "prepare", "lexical", "--template", "{headings}"], "template"],
+    [["profile", "prepare", "lexical", "--template", "{subtitle} {chunk}"], "names {subtitle}, which is no column of"],
+    [["profile", "activate", "nothing"], 'There is no profile "nothing"'],
+    [["profile", "explode"], "profile knows list, prepare, activate, rollback and retire, not"],
+    [["status", "--force"], "status knows no --force."],
+  ])("%j is refused in one line", async (args, said) => {
+    const { code, error } = await accord([...args, ...here()]);
+    expect(error).toContain(said);
+    expect(error.trim().split("\n")).toHaveLength(1);
+    expect(code).toBe(1);
+  });
+});
+
 describe("accord refuses", () => {
   it.each([
-    [["frobnicate"], 'There is no command "frobnicate"; there are status, process, resync, retry, search, doctor.'],
+    [
+      ["frobnicate"],
+      'There is no command "frobnicate"; there are status, process, verify, resync, retry, profile, search, doctor.',
+    ],
     [["doctor", "please"], 'doctor takes no "please".'],
     [["doctor", "--verbos"], "Unknown option '--verbos'. See npm run accord -- --help."],
     [["doctor", "--url", "nowhere"], '"nowhere" is not the URL of a project; it looks like https://'],
@@ -180,7 +230,10 @@ describe("accord refuses", () => {
   it("as JSON when JSON was asked for", async () => {
     const { code, out } = await accord(["nothing", "--json"]);
     expect(JSON.parse(out)).toMatchObject({
-      error: { message: 'There is no command "nothing"; there are status, process, resync, retry, search, doctor.' },
+      error: {
+        message:
+          'There is no command "nothing"; there are status, process, verify, resync, retry, profile, search, doctor.',
+      },
     });
     expect(code).toBe(1);
   });

@@ -119,7 +119,7 @@ async function work(isOver: () => boolean, counts: Record<string, number>): Prom
 }
 
 /** What is refused because it would be wrong just now is no failure. */
-const REFUSALS = new Set(["55000", "22023"]);
+const REFUSALS = new Set(["PT409", "22023"]);
 
 /** Prepares, activates, goes back from and retires profiles, as somebody might who cannot decide. */
 async function decide(isOver: () => boolean, counts: Record<string, number>): Promise<void> {
