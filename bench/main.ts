@@ -2,13 +2,24 @@ import process from "node:process";
 import { type Figure, printFigure } from "./report.ts";
 import { chunking } from "./chunking.ts";
 import { drain } from "./drain.ts";
+import { fanOut } from "./fan-out.ts";
 import { history } from "./history.ts";
 import { lexical } from "./lexical.ts";
 import { start } from "./start.ts";
 import { names } from "./support/arguments.ts";
 import { triggers } from "./triggers.ts";
+import { verify } from "./verify.ts";
 
-const BENCHMARKS: Record<string, () => Promise<Figure[]>> = { start, triggers, drain, lexical, history, chunking };
+const BENCHMARKS: Record<string, () => Promise<Figure[]>> = {
+  start,
+  triggers,
+  drain,
+  "fan-out": fanOut,
+  verify,
+  lexical,
+  history,
+  chunking,
+};
 
 const unknown = names.find((name) => !(name in BENCHMARKS));
 if (unknown !== undefined) {

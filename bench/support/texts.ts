@@ -18,3 +18,27 @@ export function textsSql(rows: number): string {
     analyze bench.texts;
   `;
 }
+
+/** SQL that fills the table `bench.pages` with so many titles and texts of 1 to 6 sections, each of them one chunk. */
+export function pagesSql(rows: number): string {
+  return `
+    create schema bench;
+    create table bench.pages as
+    select
+      md5(n::text)::uuid as id,
+      'Page ' || n as title,
+      (
+        select string_agg(format(E'## Part %s of page %s\\n\\n%s', section, n, sentence), E'\\n\\n' order by section)
+        from generate_series(1, 1 + n % 6) as section
+        cross join lateral (
+          select string_agg(
+            words[1 + (n * 7 + section * 17 + place * place * 13 + n / (place + section)) % cardinality(words)],
+            ' ' order by place
+          ) as sentence
+          from generate_series(1, 110) as place
+        ) as written
+      ) as content
+    from generate_series(1, ${rows}) as n, string_to_array('${WORDS}', ' ') as words;
+    analyze bench.pages;
+  `;
+}
