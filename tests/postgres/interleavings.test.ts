@@ -2,7 +2,8 @@ import type pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Job } from "../../shared/embeddings/queue.ts";
 import { embedded, smallProfile, SqlWorker } from "../support/sql-worker.ts";
-import { MUTANTS, mutate } from "./support/mutants.ts";
+import { mutate, QUEUE_MUTANTS } from "./support/mutants.ts";
+import { interleavings, Stage } from "./support/orders.ts";
 import { createOwnDatabase, type OwnDatabase } from "./support/own-database.ts";
 
 /**
@@ -11,7 +12,8 @@ import { createOwnDatabase, type OwnDatabase } from "./support/own-database.ts";
  * have the row. Whatever the order, the copy must agree with the row when the queue is empty.
  */
 type Actor = "editor" | "first" | "second";
-type Step = `${Actor}.${"write" | "end" | "claim" | "read" | "finish"}`;
+type Act = "write" | "end" | "claim" | "read" | "finish";
+type Step = `${Actor}.${Act}`;
 type Edit = "update" | "delete" | "update, rolled back";
 
 const EDITS: Edit[] = ["update", "delete", "update, rolled back"];
@@ -24,18 +26,12 @@ const ORDERS = [...interleavings(SEQUENCES)];
 const PROFILE = smallProfile("test:interleavings:2");
 
 let database: OwnDatabase;
-let observer: pg.Client;
-const sessions = {} as Record<Actor, { client: pg.Client; pid: number }>;
+let stage: Stage<Actor>;
 
 beforeAll(async () => {
   database = await createOwnDatabase();
-  observer = await database.connect();
-  for (const actor of ["editor", "first", "second"] as const) {
-    const client = await database.connect();
-    const { rows: [backend] } = await client.query<{ pid: number }>("select pg_backend_pid() as pid");
-    sessions[actor] = { client, pid: backend?.pid ?? 0 };
-  }
-  await observer.query(`
+  stage = await Stage.on(database, ["editor", "first", "second"]);
+  await stage.observer.query(`
     create table public.notes (id int primary key, body int not null);
     select public.register_embedding_source('public.notes', 'body::text');
     select private.use_default_profile('${JSON.stringify(PROFILE)}');
@@ -43,13 +39,6 @@ beforeAll(async () => {
 });
 
 afterAll(() => database.drop());
-
-function* interleavings(sequences: Step[][], before: Step[] = []): Generator<Step[]> {
-  if (sequences.every((sequence) => sequence.length === 0)) return yield before;
-  for (const [i, [next, ...rest]] of sequences.entries()) {
-    if (next !== undefined) yield* interleavings(sequences.with(i, rest), [...before, next]);
-  }
-}
 
 /** One that knows between its steps only what a worker knows. */
 class Worker {
@@ -93,41 +82,14 @@ const inEditor: Record<Edit, [string, string]> = {
   "update, rolled back": ["begin; update public.notes set body = 11 where id = 1", "rollback"],
 };
 
-/** Takes the steps in this order; one that waits for another's lock goes on in the background, as it would in life. */
 async function play(edit: Edit, order: Step[]): Promise<void> {
-  const workers = { first: new Worker(sessions.first.client), second: new Worker(sessions.second.client) };
-  const take = async (step: Step): Promise<void> => {
-    const [actor, act] = step.split(".") as [Actor, string];
-    if (actor === "editor") await sessions.editor.client.query(inEditor[edit][act === "write" ? 0 : 1]);
+  const workers = { first: new Worker(stage.sessionOf("first")), second: new Worker(stage.sessionOf("second")) };
+  await stage.play<Act>(order, async (actor, act) => {
+    if (actor === "editor") await stage.sessionOf(actor).query(inEditor[edit][act === "write" ? 0 : 1]);
     else if (act === "claim") await workers[actor].claim();
     else if (act === "read") await workers[actor].read();
     else await workers[actor].finish();
-  };
-  const latest: Record<Actor, Promise<void>> = {
-    editor: Promise.resolve(),
-    first: Promise.resolve(),
-    second: Promise.resolve(),
-  };
-  for (const step of order) {
-    const actor = step.split(".")[0] as Actor;
-    const taken = latest[actor].then(() => take(step));
-    latest[actor] = taken;
-    await Promise.race([taken, untilBlocked(actor, taken)]);
-  }
-  await Promise.all(Object.values(latest));
-}
-
-async function untilBlocked(actor: Actor, taken: Promise<void>): Promise<void> {
-  let isOver = false;
-  const over = taken.finally(() => (isOver = true));
-  over.catch(() => {});
-  while (!isOver) {
-    const { rows: [lock] } = await observer.query<{ blocked: boolean }>(
-      "select cardinality(pg_blocking_pids($1)) > 0 as blocked",
-      [sessions[actor].pid],
-    );
-    if (lock?.blocked) return;
-  }
+  });
 }
 
 /** The orders after which copy and row disagree, up to so many. */
@@ -135,7 +97,7 @@ async function disagreements(atMost: number): Promise<string[]> {
   const found: string[] = [];
   for (const edit of EDITS) {
     for (const order of ORDERS) {
-      await observer.query(`
+      await stage.observer.query(`
         truncate public.embedding_sync_queue, private.embedded_rows, public.documentation_embeddings;
         alter table public.notes disable trigger user;
         delete from public.notes;
@@ -143,12 +105,12 @@ async function disagreements(atMost: number): Promise<string[]> {
         insert into public.notes values (1, 10);
       `);
       await play(edit, order);
-      const worker = new Worker(observer);
+      const worker = new Worker(stage.observer);
       while (await worker.claim()) {
         await worker.read();
         await worker.finish();
       }
-      const { rows: [end] } = await observer.query<{ body: string | null; copy: string | null; open: number }>(`
+      const { rows: [end] } = await stage.observer.query<{ body: string | null; copy: string | null; open: number }>(`
         select (select body::text from public.notes) as body,
                (select string_agg(content, ', ' order by chunk_index) from public.documentation_embeddings) as copy,
                (select count(*)::int from public.embedding_sync_queue where status <> 'completed') as open`);
@@ -169,8 +131,8 @@ it(
   900_000,
 );
 
-it.each(MUTANTS)("these orders would catch it if $name", async (mutant) => {
-  const restore = await mutate(observer, mutant);
+it.each(QUEUE_MUTANTS)("these orders would catch it if $name", async (mutant) => {
+  const restore = await mutate(stage.observer, mutant);
   try {
     expect(await disagreements(1)).not.toEqual([]);
   } finally {

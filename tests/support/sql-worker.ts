@@ -36,7 +36,11 @@ export class SqlWorker {
   }
 
   async tokens(batch: number): Promise<string[]> {
-    const { tokens, idle } = await this.#call<{ tokens: string[]; idle: string | null }>(
+    interface Claimed {
+      tokens: string[];
+      idle: string | null;
+    }
+    const { tokens, idle } = await this.#call<Claimed>(
       "public.claim_embedding_jobs($1, $2, $3)",
       [this.id, batch, JSON.stringify(this.#profile)],
     );
