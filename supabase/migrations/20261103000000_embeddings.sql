@@ -119,7 +119,8 @@ as $$
                     else 1
                 end,
                 action = excluded.action,
-                content = excluded.content,
+                -- A text that somebody gave stands until the row's own next edit.
+                content = case when excluded.priority = 0 then excluded.content else q.content end,
                 priority = case when q.processed_at is null and q.failed_at is null then least(q.priority, excluded.priority) else excluded.priority end,
                 status = case when q.lease_token is null then excluded.status else q.status end,
                 visible_at = case when q.lease_token is null then excluded.visible_at else q.visible_at end,
@@ -677,9 +678,11 @@ begin
     perform private.drop_source_triggers(source);
     perform private.create_source_triggers(registered, counted);
 
-    if (before.key_columns, before.content, before.published, before.chunk_tokens, before.chunk_overlap)
+    -- A table that was dropped and made anew is another one of the same name.
+    if (before.relation, before.key_columns, before.content, before.published, before.chunk_tokens, before.chunk_overlap)
         is distinct from (
-            registered.key_columns, registered.content, registered.published, registered.chunk_tokens, registered.chunk_overlap
+            registered.relation, registered.key_columns, registered.content, registered.published, registered.chunk_tokens,
+            registered.chunk_overlap
         )
     then
         -- A table that fits into one batch is queued here and now; of a larger one the first.

@@ -262,10 +262,13 @@ begin
             asked.activated_at := now();
         end if;
         perform private.create_profile(asked);
-    elsif known.state = 'kept' then
+    elsif known.state <> 'active' then
         update private.embedding_profiles as p set state = 'building', activates_itself = true where p.name = known.name;
-        perform private.begin_backfill(s.source_table) from private.embedding_sources as s;
+        perform private.begin_backfill(s.source_table) from private.embedding_sources as s where known.state = 'kept';
     end if;
+    -- What was asked for before takes nobody's place any more. It is built on until it is retired: workers of two
+    -- environments, such as while functions are being deployed, ask for one and the other in turn.
+    update private.embedding_profiles as p set activates_itself = false where p.activates_itself and p.name <> asked.name;
     insert into private.embedding_default (profile) values (asked.name)
     on conflict on constraint embedding_default_pkey do update set profile = excluded.profile;
     perform private.advance_backfills();

@@ -32,9 +32,11 @@ begin
     pause := make_interval(secs => coalesce(seconds, least(3600, 5 * 2 ^ least(known.failures - 1, 12)) * (0.5 + random() / 2))::double precision);
     update private.embedding_providers as p
     set paused_until = greatest(p.paused_until, clock_timestamp() + pause), problem = left(message, 1000)
-    where p.provider = known.provider;
+    where p.provider = known.provider
+    returning * into known;
     perform private.raise_alert('provider_paused', known.provider, message);
-    return ceil(extract(epoch from pause))::integer;
+    -- Another worker may have been told to wait for longer.
+    return ceil(extract(epoch from known.paused_until - clock_timestamp()))::integer;
 end
 $$;
 comment on function public.pause_embedding_provider(text, text, numeric) is
@@ -243,11 +245,11 @@ declare
 begin
     for budget in select b.* from private.embedding_budgets() as b loop
         if budget.budget > 0 and budget.spent >= budget.budget * 0.8 then
-            -- Once, and once more when it is used up.
+            -- Once, and once more when it is used up or no longer is.
             if not exists (
                 select from public.alerts as a
                 where a.kind = 'embedding_budget' and a.subject = budget.period and a.resolved_at is null
-                    and (budget.spent < budget.budget or a.message like '%used up%')
+                    and (budget.spent >= budget.budget) = (a.message like '%used up%')
             ) then
                 perform private.raise_alert('embedding_budget', budget.period, format(
                     'Embeddings have cost $%s of the %s budget of $%s%s. Raise the setting embedding_%s_budget_usd, or wait.',

@@ -179,7 +179,12 @@ begin
     ) as waiting;
     wanted := least(most, ceil(due::numeric / per_worker)::integer) - private.running_workers();
     -- One that has failed is asked by one worker alone, until it answers.
-    if exists (select from private.embedding_providers where failures > 0) then
+    if exists (
+        select
+        from private.embedding_providers as r
+        join private.embedding_profiles as p on p.provider = r.provider
+        where r.failures > 0 and p.state in ('building', 'active')
+    ) then
         wanted := least(wanted, 1);
     end if;
     for i in 1..wanted loop
@@ -342,8 +347,8 @@ begin
                     select r.fingerprint, r.token_count
                     from private.embedded_rows as r
                     where r.profile = accord_profile.name and r.source_table = accord_job.source_table and r.source_id = accord_job.source_id
-                        and r.chunk_count = (
-                            select count(*)
+                        and row(r.chunk_count, r.chunk_count, r.chunk_count) = (
+                            select count(*), count(distinct e.chunk_index), coalesce(max(e.chunk_index) + 1, 0)
                             from public.documentation_embeddings as e
                             where e.profile = r.profile and e.source_table = r.source_table and e.source_id = r.source_id
                         )
@@ -403,6 +408,8 @@ as $$
     insert into private.embedding_stock (profile, content_hash, embedding)
     select distinct on (c ->> 'hash') stock_embeddings.profile, c ->> 'hash', (c ->> 'embedding')::extensions.halfvec
     from jsonb_array_elements(chunks) as c
+    -- One that was retired meanwhile has no stock.
+    where exists (select from private.embedding_profiles as p where p.name = stock_embeddings.profile)
     order by c ->> 'hash'
     on conflict do nothing;
 $$;
@@ -531,7 +538,16 @@ begin
         select row(
             (r ->> 'token')::uuid, c ->> 'profile', k.place - 1, k.chunk ->> 'content', k.chunk ->> 'hash',
             (k.chunk ->> 'occurrence')::integer, (k.chunk ->> 'tokens')::integer, coalesce(k.chunk -> 'metadata', '{}'),
-            (k.chunk ->> 'embedding')::extensions.halfvec
+            -- A chunk that is moved or taken from another row: here and now, because a moment later that row may be gone.
+            coalesce(
+                (k.chunk ->> 'embedding')::extensions.halfvec,
+                (
+                    select e.embedding from public.documentation_embeddings as e
+                    where e.profile = c ->> 'profile' and e.content_hash = k.chunk ->> 'hash'
+                    limit 1
+                ),
+                (select s.embedding from private.embedding_stock as s where s.profile = c ->> 'profile' and s.content_hash = k.chunk ->> 'hash')
+            )
         )::private.finished_chunk
         from jsonb_array_elements(results) as r
         cross join jsonb_array_elements(r -> 'copies') as c
@@ -541,12 +557,7 @@ begin
     -- A chunk that was to be taken from another row has gone with it: its row is read again.
     writable := array(
         select t from unnest(eligible) as t
-        where not exists (
-            select from unnest(chunks) as k
-            where k.token = t and k.embedding is null
-                and not exists (select from public.documentation_embeddings as e where e.profile = k.profile and e.content_hash = k.content_hash)
-                and not exists (select from private.embedding_stock as s where s.profile = k.profile and s.content_hash = k.content_hash)
-        )
+        where not exists (select from unnest(chunks) as k where k.token = t and k.embedding is null)
     );
 
     perform private.add_embedding_costs(saved.profile, jsonb_agg(jsonb_build_object('sourceTable', saved.source_table, 'coalesced', saved.tokens)))
@@ -574,17 +585,13 @@ begin
         token_count = excluded.token_count,
         updated_at = excluded.updated_at;
 
-    -- What is there already is moved; what is new brings its vector, or has it from wherever the same text was embedded.
+    -- What is there already is moved, and its vector is left as it is.
     insert into public.documentation_embeddings as e (
         source_table, source_id, profile, chunk_index, content, content_hash, occurrence, token_count, metadata, embedding
     )
     select
         q.source_table, q.source_id, k.profile, k.chunk_index, k.content, k.content_hash, k.occurrence, k.token_count, k.metadata,
-        coalesce(
-            k.embedding,
-            (select o.embedding from public.documentation_embeddings as o where o.profile = k.profile and o.content_hash = k.content_hash limit 1),
-            (select s.embedding from private.embedding_stock as s where s.profile = k.profile and s.content_hash = k.content_hash)
-        )
+        k.embedding
     from unnest(chunks) as k
     join public.embedding_sync_queue as q on q.lease_token = k.token
     where k.token = any (writable)

@@ -35,14 +35,16 @@ begin
                 where coalesce((%4$s
                 )::boolean, false)
             ), chunks as (
-                select e.source_id as id, count(*) as chunk_count, max(e.chunk_index) + 1 as last_index
+                select
+                    e.source_id as id, count(*) as chunk_count, count(distinct e.chunk_index) as places,
+                    max(e.chunk_index) + 1 as last_index
                 from public.documentation_embeddings as e
                 where e.profile = %5$L and e.source_table = %6$L
                 group by e.source_id
             ), copies as (
                 select
                     coalesce(r.source_id, c.id) as id, r.source_id is not null as is_known, r.fingerprint, r.is_given, r.chunk_count,
-                    coalesce(c.chunk_count, 0) as found_chunks, coalesce(c.last_index, 0) as last_index
+                    coalesce(c.chunk_count, 0) as found_chunks, coalesce(c.places, 0) as places, coalesce(c.last_index, 0) as last_index
                 from (select * from private.embedded_rows where profile = %5$L and source_table = %6$L) as r
                 full join chunks as c on c.id = r.source_id
             ), problems as (
@@ -59,12 +61,13 @@ begin
                         when w.id is null then 'its row is gone or not published'
                         when c.is_known is not true then 'nothing is embedded'
                         when not c.is_given and c.fingerprint <> w.fingerprint then 'the text has changed since'
+                        when c.found_chunks = c.chunk_count then 'chunks out of place'
                         else format('%%s chunks where %%s belong', c.found_chunks, c.chunk_count)
                     end as detail
                 from wanted as w
                 full join copies as c on c.id = w.id
                 where w.id is null or c.is_known is not true or (not c.is_given and c.fingerprint <> w.fingerprint)
-                    or c.found_chunks <> c.chunk_count or c.last_index <> c.chunk_count
+                    or c.found_chunks <> c.chunk_count or c.places <> c.chunk_count or c.last_index <> c.chunk_count
             )
             select %6$L, p.id, %5$L, p.problem, p.detail,
                 (
@@ -315,8 +318,10 @@ declare
     removed bigint;
 begin
     perform private.require_admin();
+    -- But a text that somebody gave is nowhere else.
     delete from public.embedding_sync_queue
-    where processed_at < clock_timestamp() - make_interval(days => (private.setting('keep_completed_jobs_days') #>> '{}')::integer);
+    where content is null
+        and processed_at < clock_timestamp() - make_interval(days => (private.setting('keep_completed_jobs_days') #>> '{}')::integer);
     get diagnostics removed = row_count;
     delete from private.embedding_stock where created_at < now() - interval '7 days';
     return removed;
@@ -580,12 +585,12 @@ as $$
             else format('%s of 4 in place', count(*) filter (where t.tgenabled in ('O', 'A')))
         end,
         case when count(*) filter (where t.tgenabled in ('O', 'A')) <> 4 then format(
-            'Run: select public.register_embedding_source(%L, %L, %L); select public.resync_embeddings(%L);',
-            s.relation, s.content, s.published, s.source_table
+            'Run: select public.register_embedding_source(%L, %L, %L%s); select public.resync_embeddings(%L);',
+            s.relation, s.content, s.published, coalesce(', ' || s.chunk_tokens, '') || coalesce(', ' || s.chunk_overlap, ''), s.source_table
         ) end
     from private.embedding_sources as s
     left join pg_catalog.pg_trigger as t on t.tgrelid = s.relation and t.tgname like 'accord\_embed\_%' and not t.tgisinternal
-    group by s.source_table, s.relation, s.content, s.published
+    group by s.source_table, s.relation, s.content, s.published, s.chunk_tokens, s.chunk_overlap
 
     union all
 
