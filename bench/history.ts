@@ -1,5 +1,8 @@
 import { chunk } from "../shared/embeddings/chunking/chunk.ts";
 import { countTokens } from "../shared/embeddings/chunking/tokens.ts";
+import { wordsOf } from "../shared/embeddings/chunking/words.ts";
+import { PROFILE_DEFAULTS } from "../shared/embeddings/profile.ts";
+import { render } from "../shared/embeddings/template.ts";
 import type { Figure } from "./report.ts";
 import { dataPath } from "./support/arguments.ts";
 import { type Edit, readHistory } from "./support/history.ts";
@@ -22,9 +25,7 @@ interface Bill {
   chunks: { initial: number; later: number };
 }
 
-const TARGETS = [128, 256, 384, 512];
-/** What chunks are by default. */
-const TARGET_OF_FIGURES = 256;
+const TARGETS = [128, 192, 256, 384, 512];
 const WINDOW = 1_500;
 
 /**
@@ -43,7 +44,7 @@ export function history(): Promise<Figure[]> {
   report(`windows of ${WINDOW} characters`, replay(edits, windows));
   report("lines that the page did not have", newLines(edits));
   for (const target of TARGETS) report(`chunks of ${target} tokens`, replay(edits, chunks(target)));
-  const bill = replay(edits, chunks(TARGET_OF_FIGURES));
+  const bill = replay(edits, chunks(PROFILE_DEFAULTS.chunkTokens));
   const aim = { operator: "<=", value: 0.15 } as const;
   return Promise.resolve([
     { name: "history.over_whole_row", value: later(bill) / later(whole), aim },
@@ -58,10 +59,9 @@ function inOrder(edits: Edit[]): Edit[] {
 
 function chunks(targetTokens: number): Cutter {
   return (content) =>
-    chunk(content, { targetTokens, overlapTokens: 0, countTokens }).map(({ headings, text, tokens }) => {
-      const path = headings.join(" > ");
-      // The titles that a chunk stands under are sent with it.
-      return { key: `${path}\n${text}`, tokens: tokens + countTokens(path) };
+    chunk(content, { targetTokens, overlapTokens: 0, countTokens }).flatMap(({ headings, text }) => {
+      const words = wordsOf(text);
+      return words === "" ? [] : [sent(render(PROFILE_DEFAULTS.template, { chunk: words, headings, fields: {} }))];
     });
 }
 

@@ -58,8 +58,11 @@ export class Accounts {
     }
   }
 
-  entries(): LedgerEntry[] {
-    return [...this.#entries.values()];
+  /** What has come together since this was last asked for. */
+  take(): LedgerEntry[] {
+    const entries = [...this.#entries.values()];
+    this.#entries.clear();
+    return entries;
   }
 
   #entryOf(sourceTable: string): LedgerEntry {

@@ -4,7 +4,7 @@ import { countTokens } from "./chunking/tokens.ts";
 import { embedAll, type EmbeddedAll } from "./embed-all.ts";
 import type { Embedder } from "./embedder.ts";
 import { AccordError } from "../platform/errors.ts";
-import { type Plan, planOf } from "./plan.ts";
+import { type Plan, type PlannedChunk, planOf } from "./plan.ts";
 import { type ProfileInUse } from "./profile.ts";
 import { ProviderError } from "./provider-error.ts";
 import { type DrainReport, emptyReport } from "./report.ts";
@@ -93,9 +93,12 @@ class Drain {
         await clock.wait(left);
         await this.#emptyQueue();
       }
-    } finally {
-      report.remaining = await queue.end();
+    } catch (error) {
+      // Told is what broke the run, and not that its end fails for the same reason.
+      await queue.end().catch(() => {});
+      throw error;
     }
+    report.remaining = await queue.end();
     report.durationMs = Math.round(this.#elapsed());
     return report;
   }
@@ -105,29 +108,42 @@ class Drain {
   }
 
   async #emptyQueue(): Promise<void> {
-    const lanes = Array.from({ length: this.#options.lanes }, () => this.#lane());
+    // The first claim by itself: it lets this worker in, which two at once would both try; and if the queue is empty it
+    // is the only one.
+    const first = await this.#claim();
+    if (first === null) return;
+    const lanes = Array.from({ length: this.#options.lanes }, (_, i) => this.#lane(i === 0 ? first : undefined));
     // All lanes end, whatever becomes of one: what they hold is finished or given back first.
     const ends = await Promise.allSettled(lanes);
     for (const end of ends) if (end.status === "rejected") throw end.reason;
   }
 
-  async #lane(): Promise<void> {
-    const { batchSize, budgetMs } = this.#options;
-    while (!this.#stop.signal.aborted && this.#elapsed() < budgetMs && !this.#isSpent()) {
-      const claim = await this.#ports.queue.claim(Math.min(batchSize, this.#room()));
-      if (claim.idle !== null && claim.idle !== "enough_workers") {
-        this.#report.stopped ??= { code: claim.idle, message: IDLE[claim.idle] };
-      }
-      if (claim.tokens.length === 0) return;
-      this.#report.claimed += claim.tokens.length;
+  async #lane(first?: Claim): Promise<void> {
+    let claim = first ?? await this.#claim();
+    while (claim !== null) {
       try {
         await this.#work(claim);
       } catch (error) {
         this.#stop.abort(error);
-        await this.#ports.queue.release(claim.tokens);
+        // Where even this fails, their leases run out.
+        await this.#ports.queue.release(claim.tokens).catch(() => {});
         throw error;
       }
+      claim = await this.#claim();
     }
+  }
+
+  /** Null where there is nothing more to do for this run. */
+  async #claim(): Promise<Claim | null> {
+    const { batchSize, budgetMs } = this.#options;
+    if (this.#stop.signal.aborted || this.#elapsed() >= budgetMs || this.#isSpent()) return null;
+    const claim = await this.#ports.queue.claim(Math.min(batchSize, this.#room()));
+    if (claim.idle !== null && claim.idle !== "enough_workers") {
+      this.#report.stopped ??= { code: claim.idle, message: IDLE[claim.idle] };
+    }
+    if (claim.tokens.length === 0) return null;
+    this.#report.claimed += claim.tokens.length;
+    return claim;
   }
 
   /** An embedder that is short of processor time takes a few texts a run. */
@@ -214,54 +230,75 @@ class Drain {
       plan.missing = plan.missing.filter(({ hash }) => !known.has(hash));
       accounts.saved(plan);
     }
-    const wanted = new Map(plans.flatMap(({ missing }) => missing.map((chunk) => [chunk.input, chunk])));
-    const embedded = await this.#ask([...wanted.keys()], profile, source, (input) => wanted.get(input)?.tokens ?? 0);
-    accounts.paid(plans, embedded);
-    const entries = accounts.entries();
-    if (entries.length > 0) await this.#ports.queue.account(profile.name, profile.knownFailures, entries);
-    if (embedded.failure !== null && !profile.isPaused) {
-      const { code, message, retryAfterMs } = embedded.failure;
-      await this.#pause(profile, code, message, retryAfterMs);
-    }
+    const wanted = [
+      ...new Map(plans.flatMap(({ missing }) => missing.map((chunk) => [chunk.input, chunk] as const))).values(),
+    ];
+    // More than a portion is wanted only where one row has so many chunks: its vectors are kept in stock as they come,
+    // and not in memory until the last one is there.
+    const isLarge = wanted.length > CHUNKS_PER_PORTION;
+    const rejected = new Map<string, ProviderError>();
+    const embeddings = new Map<string, string>();
+    let reached = 0;
+    do {
+      const some = wanted.slice(reached, reached += CHUNKS_PER_PORTION);
+      const embedded = await this.#ask(some, profile, source);
+      accounts.paid(plans, embedded);
+      const entries = accounts.take();
+      if (entries.length > 0) await this.#ports.queue.account(profile.name, profile.knownFailures, entries);
+      if (embedded.failure !== null && !profile.isPaused) {
+        const { code, message, retryAfterMs } = embedded.failure;
+        await this.#pause(profile, code, message, retryAfterMs);
+      }
+      for (const [input, error] of embedded.rejected) rejected.set(input, error);
+      for (const { input, hash } of some) {
+        const vector = embedded.vectors.get(input);
+        if (vector !== undefined) embeddings.set(hash, vectorText(vector));
+      }
+      if (!isLarge) continue;
+      await this.#stock(profile, embeddings);
+      for (const plan of plans) plan.missing = plan.missing.filter(({ hash }) => !embeddings.has(hash));
+      embeddings.clear();
+    } while (reached < wanted.length && !profile.isPaused);
 
     const complete: Plan[] = [];
-    const unused: { hash: string; embedding: string }[] = [];
+    const unused = new Map<string, string>();
     for (const plan of plans) {
-      const refusal = plan.missing.map(({ input }) => embedded.rejected.get(input)).find((error) =>
-        error !== undefined
-      );
-      const result = results.get(plan.job.token);
       for (const chunk of plan.missing) {
-        const vector = embedded.vectors.get(chunk.input);
-        if (vector !== undefined) chunk.embedding = vectorText(vector);
+        const embedding = embeddings.get(chunk.hash);
+        if (embedding !== undefined) chunk.embedding = embedding;
       }
       if (plan.missing.every(({ embedding }) => embedding !== undefined)) complete.push(plan);
       else {
+        const refusal = plan.missing.map(({ input }) => rejected.get(input)).find((error) => error !== undefined);
+        const result = results.get(plan.job.token);
         if (refusal !== undefined && result !== undefined) {
           result.failure ??= { message: refusal.message, permanent: false };
         }
-        for (const { hash, embedding } of plan.missing) if (embedding !== undefined) unused.push({ hash, embedding });
+        for (const { hash, embedding } of plan.missing) if (embedding !== undefined) unused.set(hash, embedding);
       }
     }
     // What was paid for is not paid for again when the rest of its row can be had.
-    for (let i = 0; i < unused.length; i += CHUNKS_PER_FINISH) {
-      await this.#ports.queue.stock(profile.name, unused.slice(i, i + CHUNKS_PER_FINISH));
-    }
+    await this.#stock(profile, unused);
     return complete;
   }
 
-  async #ask(
-    inputs: string[],
-    profile: ProfileInUse,
-    source: Source,
-    countTokens: (input: string) => number,
-  ): Promise<EmbeddedByInput> {
+  async #stock(profile: ProfileInUse, embeddings: Map<string, string>): Promise<void> {
+    const chunks = [...embeddings].map(([hash, embedding]) => ({ hash, embedding }));
+    for (let i = 0; i < chunks.length; i += CHUNKS_PER_FINISH) {
+      await this.#ports.queue.stock(profile.name, chunks.slice(i, i + CHUNKS_PER_FINISH));
+    }
+  }
+
+  async #ask(chunks: PlannedChunk[], profile: ProfileInUse, source: Source): Promise<EmbeddedByInput> {
     const { embedder, inSlot } = source;
+    const inputs = chunks.map(({ input }) => input);
+    const tokens = new Map(chunks.map((chunk) => [chunk.input, chunk.tokens]));
     const mayAsk = async (request: { inputs: number; tokens: number }) => {
       if (source.inputsLeft <= 0) return false;
       source.inputsLeft -= request.inputs;
       return !embedder.limits.isRated || await this.#takeRate(profile, request.tokens);
     };
+    const countTokens = (input: string) => tokens.get(input) ?? 0;
     const options = { signal: this.#stop.signal, inSlot, countTokens, mayAsk };
     const { vectors, rejected, failure, usage } = await embedAll(embedder, inputs, options);
     const byInput = <Value>(found: Map<number, Value>) =>

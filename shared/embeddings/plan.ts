@@ -1,5 +1,6 @@
 import { sha256 } from "../platform/sha256.ts";
 import { chunk } from "./chunking/chunk.ts";
+import { wordsOf } from "./chunking/words.ts";
 import type { CopiedChunk, Copy, Job } from "./queue.ts";
 import { render } from "./template.ts";
 
@@ -52,11 +53,16 @@ async function chunksOf(
   const overlapTokens = Math.min(overlap, Math.ceil(targetTokens / 2) - 1);
   const occurrences = new Map<string, number>();
   const planned: PlannedChunk[] = [];
-  for (const { start, end, text, headings, tokens } of chunk(content, { targetTokens, overlapTokens, countTokens })) {
-    const dressed = render(recipe.template, { chunk: text, headings, fields: fields ?? {} });
-    const dressedTokens = dressed === text ? tokens : countTokens(dressed);
+  for (const { start, end, text, headings } of chunk(content, { targetTokens, overlapTokens, countTokens })) {
+    const words = wordsOf(text);
+    // Nothing but images without a word, say.
+    if (words === "") continue;
+    const dressed = render(recipe.template, { chunk: words, headings, fields: fields ?? {} });
+    const dressedTokens = countTokens(dressed);
     // Headings and columns are a help and not the text: where they make it too long, the chunk goes alone.
-    const [input, inputTokens] = dressedTokens <= tokensPerInput ? [dressed, dressedTokens] : [text, tokens];
+    const [input, inputTokens] = dressedTokens <= tokensPerInput
+      ? [dressed, dressedTokens]
+      : [words, countTokens(words)];
     const hash = await sha256(`${recipe.name}\n${input}`);
     const occurrence = occurrences.get(hash) ?? 0;
     occurrences.set(hash, occurrence + 1);

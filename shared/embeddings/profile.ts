@@ -3,7 +3,7 @@ import type { Profile } from "./embedder.ts";
 
 /** How much of a text is embedded at a time, and what goes with it, unless a profile or a source says otherwise. */
 export const PROFILE_DEFAULTS = {
-  chunkTokens: 256,
+  chunkTokens: 192,
   chunkOverlap: 0,
   template: "{headings}\n\n{chunk}",
 } as const;

@@ -11,7 +11,7 @@ create table private.embedding_profiles (
     provider text not null check (provider ~ '^[a-z][a-z0-9-]*$'),
     model text not null,
     dimensions integer not null check (dimensions between 1 and 4000),
-    chunk_tokens integer not null default 256 check (chunk_tokens between 16 and 8000),
+    chunk_tokens integer not null default 192 check (chunk_tokens between 16 and 8000),
     chunk_overlap integer not null default 0 check (chunk_overlap >= 0 and chunk_overlap * 2 < chunk_tokens),
     -- What is embedded of a chunk: {chunk}, {headings}, and {any_column} of the row.
     template text not null check (position('{chunk}' in template) > 0),
