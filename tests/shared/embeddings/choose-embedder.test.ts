@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { chooseEmbedder, type EmbedderSettings } from "../../../shared/embeddings/choose-embedder.ts";
+import {
+  chooseEmbedder,
+  embedderOfProfile,
+  type EmbedderSettings,
+} from "../../../shared/embeddings/choose-embedder.ts";
 
 const onSupabase = { fetch, gteSmall: () => Promise.resolve(new Float32Array(384)) };
 const elsewhere = { fetch };
@@ -71,6 +75,49 @@ describe("settings that cannot be met", () => {
   it("never show the key", () => {
     expect(() => chooseEmbedder({ apiKey: "sk-sécret", embedder: "openai" }, elsewhere)).toThrow(
       expect.not.objectContaining({ message: expect.stringContaining("cret") as string }),
+    );
+  });
+});
+
+describe("the embedder of a profile", () => {
+  const other = { embedder: "lexical", model: "another", dimensions: "7", apiKey };
+
+  it("is the profile's own, whatever the environment asks for", () => {
+    const wanted = { provider: "openai", model: "text-embedding-3-small", dimensions: 512 };
+    expect(embedderOfProfile(wanted, other, elsewhere).profile.name).toBe("openai:text-embedding-3-small:512");
+    expect(embedderOfProfile({ provider: "lexical" }, other, onSupabase).profile.name).toBe("lexical:words-1:1536");
+    expect(embedderOfProfile({ provider: "gte-small" }, other, onSupabase).profile.name).toBe(
+      "gte-small:gte-small:384",
+    );
+  });
+
+  it("has its model's dimensions where the profile does not say", () => {
+    expect(embedderOfProfile({ provider: "openai" }, { apiKey }, elsewhere).profile.name).toBe(
+      "openai:text-embedding-3-small:1536",
+    );
+  });
+
+  it("asks with the environment's key and at its address", async () => {
+    const asked: { url: string; key: string | null }[] = [];
+    const refuse: typeof fetch = (url, init) => {
+      asked.push({ url: String(url), key: new Headers(init?.headers).get("authorization") });
+      return Promise.resolve(new Response("{}", { status: 503 }));
+    };
+    const settings = { apiKey: ` ${apiKey}\n`, baseUrl: "http://127.0.0.1:9/v1" };
+    const embedder = embedderOfProfile({ provider: "openai", model: "mine", dimensions: 8 }, settings, {
+      fetch: refuse,
+    });
+    await expect(embedder.embed(["text"])).rejects.toMatchObject({ code: "unavailable" });
+    expect(asked).toEqual([{ url: "http://127.0.0.1:9/v1/embeddings", key: `Bearer ${apiKey}` }]);
+  });
+
+  it.each([
+    [{ provider: "openai", model: "text-embedding-3-small", dimensions: 512 }, "OPENAI_API_KEY is not set"],
+    [{ provider: "gte-small", model: "gte-small", dimensions: 384 }, "Supabase's own runtime"],
+    [{ provider: "cohere", model: "x", dimensions: 8 }, '"cohere"'],
+  ])("is an error with the way out where the environment cannot make it: %j", (wanted, message) => {
+    expect(() => embedderOfProfile(wanted, {}, elsewhere)).toThrow(
+      expect.objectContaining({ code: "misconfigured", message: expect.stringContaining(message) as string }),
     );
   });
 });

@@ -16,7 +16,7 @@ export type Fault =
   /** Half of the body, then the other half after a while. */
   | { kind: "slow"; milliseconds: number }
   /** A right answer, spoilt. */
-  | { kind: "spoilt"; spoil: (answer: Answer) => unknown }
+  | { kind: "spoilt"; spoil: (answer: Answer) => unknown; isIntact?: boolean }
   /** Status 200, and no answer at all. */
   | { kind: "gibberish"; body: string; type: string };
 
@@ -44,22 +44,32 @@ export const faults = {
   wrongDimensions: (): Fault => everyEntry({ embedding: [0.6, 0.8] }),
   sameIndexTwice: (): Fault => everyEntry({ index: 0 }),
   /** What a model gives for a text that it cannot cope with. */
-  zeros: (): Fault => everyEntry({ embedding: new Array<number>(1536).fill(0) }),
-  notFinite: (): Fault => everyEntry({ embedding: encoded(new Float32Array(1536).fill(Number.NaN), "base64") }),
+  zeros: (dimensions = 1536): Fault => everyEntry({ embedding: new Array<number>(dimensions).fill(0) }),
+  notFinite: (dimensions = 1536): Fault =>
+    everyEntry({ embedding: encoded(new Float32Array(dimensions).fill(Number.NaN), "base64") }),
   /** No fault: an index is promised, an order is not. */
-  backwards: (): Fault => spoilt((answer) => ({ ...answer, data: answer.data.toReversed() })),
+  backwards: (): Fault => asGood((answer) => ({ ...answer, data: answer.data.toReversed() })),
   /** No fault: servers that do not know base64 answer with numbers. */
   numbers: (): Fault =>
-    spoilt((answer) => ({
+    asGood((answer) => ({
       ...answer,
       data: answer.data.map((entry) => ({ ...entry, embedding: decoded(entry.embedding) })),
     })),
   /** No fault: some servers do not count. */
-  withoutUsage: (): Fault => spoilt(({ usage: _, ...answer }) => answer),
+  withoutUsage: (): Fault => asGood(({ usage: _, ...answer }) => answer),
 };
 
 function spoilt(spoil: (answer: Answer) => unknown): Fault {
   return { kind: "spoilt", spoil };
+}
+
+function asGood(spoil: (answer: Answer) => unknown): Fault {
+  return { kind: "spoilt", spoil, isIntact: true };
+}
+
+/** Whether what is answered is all that was asked for, however it is answered. */
+export function isIntact(fault: Fault | null): boolean {
+  return fault === null || fault.kind === "slow" || (fault.kind === "spoilt" && fault.isIntact === true);
 }
 
 function everyEntry(change: { index?: number; embedding?: Embedding }): Fault {

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
 import { setTimeout as wait } from "node:timers/promises";
-import { type Fault, misbehave, send, sendRefusal } from "./faults.ts";
+import { type Fault, isIntact, misbehave, send, sendRefusal } from "./faults.ts";
 import { answerTo, judge, modelNames, type Refusal, unknownModel, wrongKey } from "./rules.ts";
 
 export interface ProviderOptions {
@@ -20,6 +20,8 @@ export interface LoggedRequest {
   inputs: string[];
   /** What is to be paid: nothing for a refusal. */
   tokens: number;
+  /** Whether the answer was whole; one that was spoilt is to be paid all the same. Null until there is one. */
+  outcome: "answered" | "refused" | "spoilt" | null;
 }
 
 export interface Held {
@@ -43,6 +45,8 @@ export interface Provider {
   failNext(...faults: Fault[]): void;
   /** What goes wrong with every request from now on; null ends it. */
   failAlways(fault: Fault | null): void;
+  /** What goes wrong with each request by itself, asked as it arrives; null ends it. */
+  failAs(script: (() => Fault | null) | null): void;
   /** Keeps the next request waiting, for what must happen meanwhile. */
   holdNext(): Held;
   close(): Promise<void>;
@@ -52,21 +56,27 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
   const { key = "sk-local-0123456789abcdef", poison = "☠" } = options;
   const coming: Fault[] = [];
   let always: Fault | null = null;
+  let script: (() => Fault | null) | null = null;
   const holds: { arrive: (inputs: string[]) => void; released: Promise<void> }[] = [];
 
   async function embed(body: unknown, response: ServerResponse): Promise<void> {
     const verdict = judge(body, { poison });
-    const logged: LoggedRequest = { inputs: inputsOf(body), tokens: 0 };
+    const logged: LoggedRequest = { inputs: inputsOf(body), tokens: 0, outcome: null };
     provider.requests.push(logged);
-    const fault = coming.shift() ?? always;
+    const fault = coming.shift() ?? script?.() ?? always;
     const hold = holds.shift();
     hold?.arrive(logged.inputs);
     await hold?.released;
     if (provider.latencyMs > 0) await wait(provider.latencyMs);
-    if ("status" in verdict) return sendRefusal(response, verdict);
-    if (fault?.kind === "refused") return sendRefusal(response, fault);
-    logged.tokens = verdict.tokens;
-    await (fault === null ? send(response, answerTo(verdict)) : misbehave(response, answerTo(verdict), fault));
+    // As the real one: who may not ask, or asks too much, is told so before the question is looked at.
+    const taken = fault?.kind === "refused" ? fault : verdict;
+    if ("status" in taken) {
+      logged.outcome = "refused";
+      return sendRefusal(response, taken);
+    }
+    logged.tokens = taken.tokens;
+    logged.outcome = isIntact(fault) ? "answered" : "spoilt";
+    await (fault === null ? send(response, answerTo(taken)) : misbehave(response, answerTo(taken), fault));
   }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -106,6 +116,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Prov
     }),
     failNext: (...faults) => void coming.push(...faults),
     failAlways: (fault) => void (always = fault),
+    failAs: (asked) => void (script = asked),
     holdNext: () => {
       let release = () => {};
       const released = new Promise<void>((resolve) => (release = resolve));
