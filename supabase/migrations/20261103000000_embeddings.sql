@@ -229,7 +229,8 @@ begin
             )
             $sql$,
             source.relation, private.source_key(source), private.name_of(source.relation), source.published,
-            (select string_agg(quote_ident(c), ', ') from unnest(source.key_columns) as c),
+            -- With the table's name: without it, an id would be ordered as the text that is selected.
+            (select string_agg(format('%I.%I', private.name_of(source.relation), k.name), ', ' order by k.place) from unnest(source.key_columns) with ordinality as k (name, place)),
             private.source_key_values(source, '$1')
         ) into ids using backfill.reached, batch;
         seen := ids;
@@ -579,7 +580,8 @@ begin
         end;
         -- A column may be called anything, such as new.
         execute format(
-            'create function private.%I() returns trigger language plpgsql security definer set search_path = '''' %s as %L',
+            -- Or replaced: those of a table that was dropped are left behind.
+            'create or replace function private.%I() returns trigger language plpgsql security definer set search_path = '''' %s as %L',
             made,
             case when depends_on_session then 'set timezone = ''UTC'' set datestyle = ''ISO''' else '' end,
             E'#variable_conflict use_column\n' || body

@@ -6,11 +6,12 @@ import { inVain, type Session, valueOf } from "./session.ts";
 /** The figures of a profile whose name is its own. */
 export const SMALL = smallProfile("test:small:2");
 
-export const settle = (tx: Session, name: string, value: number | string) =>
-  tx.query("select public.set_setting($1, to_jsonb($2::numeric))", [name, value]);
+export async function settle(tx: Session, name: string, value: number): Promise<void> {
+  await tx.query("select public.set_setting($1, to_jsonb($2::numeric))", [name, value]);
+}
 
 /** No source, no profile, no provider, nothing queued, no money spent; all of it is taken back. */
-export const onBareGround = (work: (tx: Session) => Promise<void>, url?: string) => () =>
+export const onBareGround = (work: (tx: Session) => Promise<void>, url?: string): () => Promise<void> => () =>
   inVain(async (tx) => {
     // The queue first and then the profiles, as workers and the other suites take them.
     await tx.query("delete from public.embedding_sync_queue");
@@ -34,7 +35,11 @@ export async function makeTable(tx: Session, rows = 3): Promise<void> {
 }
 
 /** On bare ground, one source of a few rows, and one profile that is active and has nothing yet. */
-export const onRows = (work: (tx: Session, worker: SqlWorker) => Promise<void>, rows = 3, url?: string) =>
+export const onRows = (
+  work: (tx: Session, worker: SqlWorker) => Promise<void>,
+  rows = 3,
+  url?: string,
+): () => Promise<void> =>
   onBareGround(async (tx) => {
     await makeTable(tx, rows);
     const worker = new SqlWorker(tx, SMALL);
@@ -44,9 +49,10 @@ export const onRows = (work: (tx: Session, worker: SqlWorker) => Promise<void>, 
   }, url);
 
 /** Everything that is leased is given back. */
-export const release = (tx: Session) =>
-  tx.query(`select public.release_embedding_jobs(array(
+export async function release(tx: Session): Promise<void> {
+  await tx.query(`select public.release_embedding_jobs(array(
     select lease_token from public.embedding_sync_queue where lease_token is not null))`);
+}
 
 /** Takes all that is due and finishes it; gives the outcomes in the order of the rows. */
 export async function embedAll(worker: SqlWorker, cut?: (text: string) => string[]): Promise<Outcome[]> {
@@ -78,7 +84,7 @@ export async function list(tx: Session, sql: string, values: unknown[] = []): Pr
   return rows.map(([value]) => value);
 }
 
-export const copies = (tx: Session, profile = SMALL.name) =>
+export const copies = (tx: Session, profile = SMALL.name): Promise<string[]> =>
   list(
     tx,
     `select format('%s %s %s', source_id, chunk_index, content) from public.documentation_embeddings
@@ -87,30 +93,30 @@ export const copies = (tx: Session, profile = SMALL.name) =>
   );
 
 /** What is in the queue and not done, as `id status`. */
-export const waiting = (tx: Session) =>
+export const waiting = (tx: Session): Promise<string[]> =>
   list(
     tx,
     `select format('%s %s', source_id, status) from public.embedding_sync_queue
      where status <> 'completed' order by source_id`,
   );
 
-export const states = (tx: Session) =>
+export const states = (tx: Session): Promise<string[]> =>
   list(tx, "select format('%s %s', name, state) from private.embedding_profiles order by name");
 
 /** The open alerts, as `kind subject`. */
-export const alerts = (tx: Session) =>
+export const alerts = (tx: Session): Promise<string[]> =>
   list(
     tx,
     "select trim(format('%s %s', kind, subject)) from public.alerts where resolved_at is null and (kind like 'embedding%' or kind in ('provider_paused', 'schedule_stopped')) order by 1",
   );
 
-export const problems = (tx: Session) =>
+export const problems = (tx: Session): Promise<string[]> =>
   list(
     tx,
     "select format('%s %s %s', source_id, problem, coalesce(queued, '-')) from public.verify_embeddings() order by 1",
   );
 
-export const count = (tx: Session, sql: string, values: unknown[] = []) =>
+export const count = (tx: Session, sql: string, values: unknown[] = []): Promise<number> =>
   valueOf<number>(tx, `select count(*)::int from ${sql}`, values);
 
 /** A worker that ends as often as it takes until all that it begins is done: it makes one index at a time. */
@@ -123,7 +129,7 @@ export const prepare = (
   tx: Session,
   name = "test:next:2",
   chosen: { dimensions?: number; tokens?: number; template?: string } = {},
-) =>
+): Promise<unknown> =>
   valueOf(tx, "select public.prepare_embedding_profile($1, 'elsewhere', 'm', $2, $3, 0, $4)", [
     name,
     chosen.dimensions ?? 2,

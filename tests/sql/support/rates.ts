@@ -2,17 +2,18 @@ import { performance } from "node:perf_hooks";
 import { type Session, valueOf } from "./session.ts";
 
 /** Asks whether a request of so many tokens may go to the provider `test` now. */
-export const take = (tx: Session, tokens: number, knownFailures = 0) =>
+export const take = (tx: Session, tokens: number, knownFailures = 0): Promise<{ waitMs: number; isPaused: boolean }> =>
   valueOf<{ waitMs: number; isPaused: boolean }>(tx, "select public.take_embedding_rate('test', $1, $2)", [
     knownFailures,
     tokens,
   ]);
 
 /** So much time goes by. */
-export const letPass = (tx: Session, milliseconds: number) =>
-  tx.query("update private.embedding_providers set refilled_at = refilled_at - make_interval(secs => $1)", [
+export async function letPass(tx: Session, milliseconds: number): Promise<void> {
+  await tx.query("update private.embedding_providers set refilled_at = refilled_at - make_interval(secs => $1)", [
     milliseconds / 1000,
   ]);
+}
 
 /** For so many minutes asks for as much as it gets; gives the seconds at which a request went. */
 export async function drain(tx: Session, minutes: number, tokens: number): Promise<number[]> {
