@@ -24,11 +24,18 @@ export class Accounts {
     this.#report.tokensSaved += unchanged + reused;
   }
 
+  /** Where it was asked for its own sake. */
+  asked(sourceTable: string, usage: EmbeddingUsage): void {
+    this.#add(usage);
+    if (usage.requests === 0) return;
+    const entry = this.#entryOf(sourceTable);
+    entry.requests += usage.requests;
+    entry.tokens += usage.tokens;
+  }
+
   /** A request is for whoever asks: its tokens are shared out as their texts are long. */
   paid(plans: Plan[], { vectors, usage }: { vectors: Map<string, unknown>; usage: EmbeddingUsage }): void {
-    this.#report.requests += usage.requests;
-    this.#report.tokens += usage.tokens;
-    this.#report.costUsd += usage.costUsd;
+    this.#add(usage);
     if (usage.requests === 0) return;
     const paid = new Set<string>();
     const bySource = new Map<string, number>();
@@ -63,6 +70,12 @@ export class Accounts {
     const entries = [...this.#entries.values()];
     this.#entries.clear();
     return entries;
+  }
+
+  #add({ requests, tokens, costUsd }: EmbeddingUsage): void {
+    this.#report.requests += requests;
+    this.#report.tokens += tokens;
+    this.#report.costUsd += costUsd;
   }
 
   #entryOf(sourceTable: string): LedgerEntry {

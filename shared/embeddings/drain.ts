@@ -1,7 +1,7 @@
 import type { Clock } from "../platform/clock.ts";
 import { Accounts } from "./accounts.ts";
 import { countTokens } from "./chunking/tokens.ts";
-import { embedAll, type EmbeddedAll } from "./embed-all.ts";
+import { embedAll, type EmbeddedAll, HARMLESS_TEXT } from "./embed-all.ts";
 import type { Embedder } from "./embedder.ts";
 import { AccordError } from "../platform/errors.ts";
 import { type Plan, type PlannedChunk, planOf } from "./plan.ts";
@@ -76,6 +76,8 @@ class Drain {
   readonly #stop = new AbortController();
   readonly #report: DrainReport = emptyReport();
   readonly #sources = new Map<string, Source>();
+  /** The profiles, each as its claim has it, whose provider was asked something. */
+  readonly #asked = new WeakSet<ProfileInUse>();
 
   constructor(ports: DrainPorts, options: Required<DrainOptions>) {
     this.#ports = ports;
@@ -158,8 +160,10 @@ class Drain {
 
   async #work({ tokens, profiles }: Claim): Promise<void> {
     let portion: Portion = { jobs: [], plans: [] };
+    let someTable: string | undefined;
     for (let i = 0; i < tokens.length; i += ROWS_PER_READ) {
       for (const job of await this.#ports.queue.read(tokens.slice(i, i + ROWS_PER_READ))) {
+        someTable ??= job.sourceTable;
         portion.jobs.push(job);
         portion.plans.push(...await this.#plan(job, profiles));
         if (portion.plans.reduce((sum, { missing }) => sum + missing.length, 0) < CHUNKS_PER_PORTION) continue;
@@ -168,6 +172,29 @@ class Drain {
       }
     }
     await this.#finishPortion(portion, profiles);
+    for (const profile of profiles) if (someTable !== undefined) await this.#askForLife(profile, someTable);
+  }
+
+  /**
+   * A provider that has failed gets a few rows at a time until it answers. Where there was nothing to embed in them it
+   * has not been asked: it is now, or a queue of deletions would go by so few rows a time.
+   */
+  async #askForLife(profile: ProfileInUse, sourceTable: string): Promise<void> {
+    if (profile.knownFailures === 0 || profile.isPaused || this.#asked.has(profile)) return;
+    const source = await this.#sourceOf(profile);
+    if (source === null) return;
+    const { usage, failure } = await this.#ask([{ input: HARMLESS_TEXT, tokens: 1 }], profile, source);
+    const accounts = new Accounts(this.#report.usage);
+    accounts.asked(sourceTable, usage);
+    await this.#settleUp(profile, accounts, failure);
+  }
+
+  async #settleUp(profile: ProfileInUse, accounts: Accounts, failure: ProviderError | null): Promise<void> {
+    const entries = accounts.take();
+    if (entries.length > 0) await this.#ports.queue.account(profile.name, profile.knownFailures, entries);
+    if (failure !== null && !profile.isPaused) {
+      await this.#pause(profile, failure.code, failure.message, failure.retryAfterMs);
+    }
   }
 
   async #plan(job: Job, profiles: ProfileInUse[]): Promise<Plan[]> {
@@ -243,12 +270,7 @@ class Drain {
       const some = wanted.slice(reached, reached += CHUNKS_PER_PORTION);
       const embedded = await this.#ask(some, profile, source);
       accounts.paid(plans, embedded);
-      const entries = accounts.take();
-      if (entries.length > 0) await this.#ports.queue.account(profile.name, profile.knownFailures, entries);
-      if (embedded.failure !== null && !profile.isPaused) {
-        const { code, message, retryAfterMs } = embedded.failure;
-        await this.#pause(profile, code, message, retryAfterMs);
-      }
+      await this.#settleUp(profile, accounts, embedded.failure);
       for (const [input, error] of embedded.rejected) rejected.set(input, error);
       for (const { input, hash } of some) {
         const vector = embedded.vectors.get(input);
@@ -289,7 +311,11 @@ class Drain {
     }
   }
 
-  async #ask(chunks: PlannedChunk[], profile: ProfileInUse, source: Source): Promise<EmbeddedByInput> {
+  async #ask(
+    chunks: Pick<PlannedChunk, "input" | "tokens">[],
+    profile: ProfileInUse,
+    source: Source,
+  ): Promise<EmbeddedByInput> {
     const { embedder, inSlot } = source;
     const inputs = chunks.map(({ input }) => input);
     const tokens = new Map(chunks.map((chunk) => [chunk.input, chunk.tokens]));
@@ -301,6 +327,7 @@ class Drain {
     const countTokens = (input: string) => tokens.get(input) ?? 0;
     const options = { signal: this.#stop.signal, inSlot, countTokens, mayAsk };
     const { vectors, rejected, failure, usage } = await embedAll(embedder, inputs, options);
+    if (usage.requests > 0) this.#asked.add(profile);
     const byInput = <Value>(found: Map<number, Value>) =>
       new Map([...found].map(([index, value]): [string, Value] => [inputs[index] ?? "", value]));
     return { vectors: byInput(vectors), rejected: byInput(rejected), failure, usage };

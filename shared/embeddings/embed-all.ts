@@ -28,7 +28,7 @@ export interface EmbeddedAll {
 }
 
 /** If even this is refused, it is not for the sake of a text. */
-const HARMLESS_TEXT = "ok";
+export const HARMLESS_TEXT = "ok";
 
 /**
  * Embeds any number of texts in the fewest requests that the embedder's limits allow, several at once, the same text

@@ -97,6 +97,11 @@ class Scene {
     return billed - tokensOf(this.#texts);
   }
 
+  /** Every text that was asked for, as often as it was. */
+  asked(): string[] {
+    return provider.requests.slice(this.#from).flatMap(({ inputs }) => inputs);
+  }
+
   /** The texts of the request that was under way when all went dark. */
   lastAsked(): string[] {
     return provider.requests.at(-1)?.inputs ?? [];
@@ -150,9 +155,13 @@ describe("a worker that is killed", () => {
   afterAll(() => database.drop());
 
   /** Kills a worker at a step, in its second batch; or where it gets from there until `meanwhile` is over. */
-  async function killAt(step: Step, meanwhile?: (goOn: () => void) => Promise<void>): Promise<void> {
+  async function killAt(
+    step: Step,
+    meanwhile?: (goOn: () => void) => Promise<void>,
+    times = step === "ending" ? 1 : 2,
+  ): Promise<void> {
     await scene.keepLeasesFor(1);
-    const child = fork(WORKER, [JSON.stringify({ ...scene.options, stayAt: step, times: step === "ending" ? 1 : 2 })], {
+    const child = fork(WORKER, [JSON.stringify({ ...scene.options, stayAt: step, times })], {
       execArgv: ["--import", "tsx"],
       stdio: ["ignore", "inherit", "inherit", "ipc"],
     });
@@ -230,6 +239,31 @@ describe("a worker that is killed", () => {
     });
     await release();
     await expectRecovery(tokensOf(scene.lastAsked()));
+  });
+
+  it("in the middle of a row of thousands of chunks has lost none of those that were in stock", async () => {
+    await scene.query("create table public.books (id int primary key, body text not null)");
+    await scene.query("select public.register_embedding_source('public.books', 'body', 'true', 16)");
+    const chapters = Array.from(
+      { length: 1_500 },
+      (_, i) => `## Chapter ${i}\n\nIn which ${"they walk ".repeat(6)}to ${i}.`,
+    );
+    await scene.fill("nothing", 0);
+    await scene.query("insert into public.books values (1, $1)", [chapters.join("\n\n")]);
+    // 1,024 chunks, a hundred at a time.
+    await killAt("stocked", undefined, 11);
+    await scene.keepLeasesFor(180);
+    await scene.settle();
+    await scene.expectAgreement();
+    const [copy] = await scene.query<{ chunks: number; left: number }>(
+      `select count(*)::int as chunks, (select count(*)::int from private.embedding_stock) as left
+       from public.documentation_embeddings where source_table = 'books'`,
+    );
+    expect(copy?.chunks).toBeGreaterThan(2_000);
+    expect(copy?.left).toBe(0);
+    const asked = scene.asked();
+    expect(asked).toHaveLength(new Set(asked).size);
+    await scene.query("select public.unregister_embedding_source('public.books')");
   });
 
   it("three times with the same row leaves that row to a person, and an edit of it begins anew", async () => {

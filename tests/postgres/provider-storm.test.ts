@@ -39,6 +39,8 @@ const FAILURES: Record<string, () => Fault> = {
   "fewer vectors": faults.fewerVectors,
   "wrong dimensions": faults.wrongDimensions,
   "one index twice": faults.sameIndexTwice,
+  "zeros": () => faults.zeros(DIMENSIONS),
+  "no numbers": () => faults.notFinite(DIMENSIONS),
 };
 /** Whoever waits for these waits as long as the client's patience lasts. */
 const SILENCES: Record<string, () => Fault> = { "silence": faults.silent, "an answer that stops": faults.stalled };
@@ -268,3 +270,26 @@ describe("while the provider fails in every way it knows, nothing is lost, nobod
     await liveThrough({ table: "pages", rows: 5_000, failures, workers: 2, work: runImpatiently, seed: 7 });
   }, 300_000);
 });
+
+it("a provider that failed is found to answer again also where nothing but deletions wait", async () => {
+  await query("create table public.gone (id int primary key, body text not null)");
+  await query("insert into public.gone select i, 'Gone soon ' || i from generate_series(1, 100) as i");
+  await query("select public.register_embedding_source('public.gone', 'body')");
+  await runImpatiently();
+  await query("insert into public.gone values (0, 'Never embedded')");
+  provider.failNext(faults.status(503));
+  await runImpatiently();
+  expect(await query("select failures from private.embedding_providers")).toEqual([{ failures: 1 }]);
+  await query("delete from public.gone");
+  await query("update private.embedding_providers set paused_until = clock_timestamp()");
+  await query("update public.embedding_sync_queue set visible_at = clock_timestamp() where status = 'pending'");
+  await runImpatiently();
+  expect(await query("select failures, paused_until from private.embedding_providers")).toEqual([
+    { failures: 0, paused_until: null },
+  ]);
+  expect(await query("select * from public.verify_embeddings('gone')")).toEqual([]);
+  expect(
+    await query("select status from public.embedding_sync_queue where source_table = 'gone' and status <> 'completed'"),
+  )
+    .toEqual([]);
+}, 60_000);

@@ -10,7 +10,17 @@ import { systemClock } from "../../../shared/platform/clock.ts";
 import { rpcOverPg } from "./pg-rpc.ts";
 
 /** Where a worker can be, in the order in which it gets there. */
-export const STEPS = ["claimed", "read", "asking", "answered", "accounted", "finishing", "finished", "ending"] as const;
+export const STEPS = [
+  "claimed",
+  "read",
+  "asking",
+  "answered",
+  "accounted",
+  "stocked",
+  "finishing",
+  "finished",
+  "ending",
+] as const;
 export type Step = typeof STEPS[number];
 
 export interface WorkerOptions {
@@ -67,6 +77,7 @@ function watched(queue: JobQueue, reach: (step: Step) => Promise<void>): JobQueu
     },
     read: (tokens) => after("read", queue.read(tokens)),
     account: (profile, knownFailures, entries) => after("accounted", queue.account(profile, knownFailures, entries)),
+    stock: (profile, chunks) => after("stocked", queue.stock(profile, chunks)),
     finish: async (results) => {
       await reach("finishing");
       return await after("finished", queue.finish(results));

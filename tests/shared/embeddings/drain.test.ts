@@ -306,6 +306,49 @@ describe("a provider that fails as a whole", () => {
   });
 });
 
+describe("a provider that has failed before", () => {
+  const profiles = [{ knownFailures: 2 }];
+
+  it("is asked whether it answers also where there is nothing to embed", async () => {
+    const queue = fakeQueue({ rows: rows(5, { content: null }), profiles });
+    const embedder = fakeEmbedder();
+    const report = await run(queue, embedder);
+    expect(embedder.requests).toEqual([["ok"]]);
+    expect(queue.of("account")).toEqual([
+      {
+        profile: FAKE_PROFILE.name,
+        knownFailures: 2,
+        entries: [{ sourceTable: "leaves", requests: 1, tokens: 2, unchanged: 0, reused: 0 }],
+      },
+    ]);
+    expect(report).toMatchObject({ completed: 5, usage: { requests: 1, tokens: 2 }, stopped: null });
+  });
+
+  it("and fails again rests again; what needed no provider is done", async () => {
+    const queue = fakeQueue({ rows: rows(5, { content: null }), profiles });
+    const embedder = fakeEmbedder({
+      meet: () => {
+        throw new ProviderError("unavailable", "still down");
+      },
+    });
+    const report = await run(queue, embedder);
+    expect(queue.pauses).toEqual([{ provider: "openai", message: "still down", seconds: null }]);
+    expect(report).toMatchObject({ completed: 5, stopped: { code: "unavailable" } });
+  });
+
+  it("is asked nothing more where it has answered", async () => {
+    const embedder = fakeEmbedder();
+    await run(fakeQueue({ rows: rows(5), profiles }), embedder);
+    expect(embedder.requests.flat()).toEqual(rows(5).map(({ id }) => `text of ${id}`));
+  });
+
+  it("and is not asked where it never failed", async () => {
+    const embedder = fakeEmbedder();
+    await run(fakeQueue({ rows: rows(5, { content: null }) }), embedder);
+    expect(embedder.requests).toEqual([]);
+  });
+});
+
 describe("two profiles", () => {
   const profiles = [{ name: "active", model: "one" }, { name: "building", provider: "lexical" as const }];
 
