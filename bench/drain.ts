@@ -8,9 +8,9 @@ import type { ProviderProcess } from "./support/provider.ts";
 import type { RunningStack } from "./support/stack.ts";
 import { textsSql } from "./support/texts.ts";
 import {
-  buildNearestIndex,
   emptyQueue,
   letWorkersRun,
+  nearestIndexBuilt,
   partitionOf,
   type Report,
   startAnew,
@@ -44,7 +44,7 @@ export async function drain(): Promise<Figure[]> {
       await stack.call(WORKER, { action: "status" });
       console.log(`the function's start: ${stack.processorSeconds(WORKER).toFixed(2)} s of processor time`);
       await emptyQueue(client, stack);
-      await buildNearestIndex(client);
+      await nearestIndexBuilt(client);
       await client.query("select pg_stat_reset()");
       const rounds: Round[] = [];
       while (rounds.length < ROUNDS) rounds.push(await measure(client, stack, provider, rows));

@@ -8,10 +8,10 @@ import { serverSeconds } from "./support/server-time.ts";
 import type { RunningStack } from "./support/stack.ts";
 import { pagesSql } from "./support/texts.ts";
 import {
-  buildNearestIndex,
   dropNearestIndex,
   emptyQueue,
   letWorkersRun,
+  nearestIndexBuilt,
   partitionOf,
   startAnew,
   withServices,
@@ -52,7 +52,7 @@ interface Floor {
 
 /** Several workers at a large queue: what they take together, and what a long life of the queue does to it. */
 export async function fanOut(): Promise<Figure[]> {
-  const rows = rowsOr(20_000);
+  const rows = rowsOr(10_000);
   return await onOwnDatabase(async ({ url, connect }) => {
     const client = await connect();
     await prepare(client, rows);
@@ -62,7 +62,9 @@ export async function fanOut(): Promise<Figure[]> {
       const rounds: Round[] = [];
       let floor: Floor | undefined;
       for (const workers of WORKERS) {
-        rounds.push(await measure(client, stack, rows, workers));
+        const round = await measure(client, stack, rows, workers);
+        rounds.push(round);
+        report(rows, round, rounds[0]);
         if (workers === WORKERS_OF_FIGURE) floor = await measureFloor(client);
       }
       await bloat(client, stack, Math.ceil(rows * SHARE_EDITED));
@@ -71,7 +73,6 @@ export async function fanOut(): Promise<Figure[]> {
     const claims = await measureClaims(client);
 
     if (floor === undefined) throw new Error("No floor was measured.");
-    for (const round of rounds) report(rows, round, rounds[0]);
     const latencyMs = (workers: number) => Math.ceil(floor.requests / (concurrentRequests * workers)) * LATENCY_MS;
     console.log(
       `floor: a plain insert of the vectors ${seconds(floor.insertMs)}, the index for nearest neighbours ` +
@@ -140,8 +141,8 @@ async function warmUp(client: pg.Client, stack: RunningStack): Promise<void> {
 
 async function measure(client: pg.Client, stack: RunningStack, rows: number, workers: number): Promise<Round> {
   await letWorkersRun(client, workers);
-  await dropNearestIndex(client);
   await startAnew(client, SOURCE);
+  await dropNearestIndex(client);
   const functionBefore = stack.processorSeconds(WORKER);
   const databaseBefore = await serverSeconds(client);
   let [calls, completed, requests] = [0, 0, 0];
@@ -157,7 +158,7 @@ async function measure(client: pg.Client, stack: RunningStack, rows: number, wor
   if (processorSeconds < 0) throw new Error("The function was started again: are its files being edited?");
   const databaseAfter = await serverSeconds(client);
   const databaseSeconds = databaseBefore === null || databaseAfter === null ? null : databaseAfter - databaseBefore;
-  const indexMs = workers === WORKERS_OF_FIGURE ? await timed(() => buildNearestIndex(client)) : null;
+  const indexMs = workers === WORKERS_OF_FIGURE ? await nearestIndexBuilt(client) : null;
   const chunks = await numberOf(client, "select count(*) from public.documentation_embeddings");
   return { workers, drainMs, indexMs, chunks, calls, requests, processorSeconds, databaseSeconds };
 }
@@ -188,10 +189,10 @@ async function bloat(client: pg.Client, stack: RunningStack, rows: number): Prom
   await letWorkersRun(client, WORKERS_OF_FIGURE);
   await client.query(`delete from ${SOURCE} where id not in (select id from ${SOURCE} order by id limit ${rows})`);
   await client.query(`vacuum (full, analyze) ${SOURCE}`);
-  await dropNearestIndex(client);
   await startAnew(client, SOURCE);
+  await dropNearestIndex(client);
   await emptyQueue(client, stack, WORKERS_OF_FIGURE);
-  await buildNearestIndex(client);
+  await nearestIndexBuilt(client);
   const { table } = await partitionOf(client);
   const tables = ["public.embedding_sync_queue", "private.embedded_rows", table];
   const sizes: number[][] = [];

@@ -1,5 +1,7 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type pg from "pg";
 import { z } from "zod";
+import { timed } from "../report.ts";
 import { type ProviderProcess, startProviderProcess } from "./provider.ts";
 import { type RunningStack, startStackOn } from "./stack.ts";
 
@@ -96,20 +98,24 @@ export async function partitionOf(client: pg.Client): Promise<{ table: string; i
   };
 }
 
-/** Builds the index for nearest neighbours as the schedule does, and does not wait for the schedule. */
-export async function buildNearestIndex(client: pg.Client): Promise<void> {
-  await client.query("select private.advance_profiles()");
-  const { rows: [job] } = await client.query<{ jobid: string; command: string }>(
-    "select jobid, command from cron.job where jobname = 'accord-embeddings-index'",
-  );
-  if (job !== undefined) {
-    await client.query("select cron.unschedule($1::bigint)", [job.jobid]);
-    await client.query(job.command);
+/** Waits for the index for nearest neighbours, as the schedule has it built; gives the milliseconds that took. */
+export async function nearestIndexBuilt(client: pg.Client): Promise<number> {
+  await client.query("delete from cron.job_run_details");
+  // A small one is made here and now, and by no job.
+  const atOnceMs = await timed(() => client.query("select private.advance_profiles()"));
+  while (true) {
+    const { rows: [row] } = await client.query<{ built: boolean; by_job: boolean; ms: number | null }>(`
+      select private.has_nearest_index(p.name) as built, d.runid is not null as by_job,
+        extract(epoch from d.end_time - d.start_time)::float8 * 1000 as ms
+      from private.embedding_profiles as p
+      left join cron.job_run_details as d on d.command like '%' || private.partition_of(p.name) || '_nearest%'
+      order by d.start_time
+      limit 1
+    `);
+    if (row?.built === true && !row.by_job) return atOnceMs;
+    if (row?.built === true && row.ms !== null) return row.ms;
+    await wait(200);
   }
-  const { rows: [row] } = await client.query<{ built: boolean }>(
-    "select bool_and(private.has_nearest_index(name)) as built from private.embedding_profiles",
-  );
-  if (row?.built !== true) throw new Error("The index for nearest neighbours was not built.");
 }
 
 /** The copies are to be filled in without their index. */
