@@ -75,7 +75,8 @@ security definer -- as pause_embedding_provider()
 set search_path = ''
 as $$
 declare
-    -- A sixth of a minute's may be taken at once, five sixths refill in a minute: no minute sees more than its limit.
+    -- A sixth of a minute's may be taken at once, five sixths refill in a minute: no minute sees more than its limit,
+    -- unless by the one request that is larger than that sixth.
     requests_a_minute constant numeric := (private.setting('embedding_requests_per_minute') #>> '{}')::numeric;
     tokens_a_minute constant numeric := (private.setting('embedding_tokens_per_minute') #>> '{}')::numeric;
     known private.embedding_providers;

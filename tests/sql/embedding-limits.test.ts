@@ -143,6 +143,8 @@ test(
     expect(Math.abs(waitMs - 144_000)).toBeLessThan(5_000);
     await letPass(tx, waitMs);
     expect(await take(tx, 2000)).toEqual({ waitMs: 0, isPaused: false });
+    // So a minute sees at most one of them more than what refills.
+    expect(busiestMinute(await drain(tx, 4, 400)) * 400).toBeLessThanOrEqual(1000 * 5 / 6 + 400);
   }),
 );
 
