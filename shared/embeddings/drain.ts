@@ -11,6 +11,7 @@ import { type DrainReport, emptyReport } from "./report.ts";
 import { createSlots } from "./slots.ts";
 import { vectorText } from "./vectors.ts";
 import type { Claim, Job, JobQueue, Outcome, Result } from "./queue.ts";
+import { keepInStock, writeRows } from "./write.ts";
 
 /** How one run of the worker goes about it; every option with its default. */
 export interface DrainOptions {
@@ -35,15 +36,8 @@ export const DRAIN_DEFAULTS = {
 const ROWS_PER_READ = 64;
 /** Chunks that are embedded and written before more rows are read. */
 const CHUNKS_PER_PORTION = 1_024;
-/** Rows written in one transaction: an edit of one of them waits for no more than that. */
-const ROWS_PER_FINISH = 50;
-/** Vectors written in one transaction, for rows of many chunks. */
-const CHUNKS_PER_FINISH = 100;
 /** How long after the budget a text of many chunks may still be embedded; what is left of it is for the next run. */
 const GRACE_MS = 20_000;
-/** An edit is over in a moment; one that is not is not waited for. */
-const BUSY_PAUSES_MS = [20, 50, 100, 200, 400, 800];
-
 export interface DrainPorts {
   queue: JobQueue;
   /** The embedder of a profile; an AccordError where the environment cannot make it. */
@@ -243,7 +237,9 @@ class Drain {
         results.get(job.token)?.copies.push({ ...copy, chunks });
       }
     }
-    await this.#finish(jobs, results);
+    for await (const { job, result, outcome } of writeRows(this.#ports, jobs, results)) {
+      this.#settle(job, result, outcome);
+    }
   }
 
   /** Gives the plans that are complete. A row that was refused has its failure noted; the others are left for later. */
@@ -277,7 +273,7 @@ class Drain {
         if (vector !== undefined) embeddings.set(hash, vectorText(vector));
       }
       if (!isLarge) continue;
-      await this.#stock(profile, embeddings);
+      await keepInStock(this.#ports.queue, profile.name, embeddings);
       for (const plan of plans) plan.missing = plan.missing.filter(({ hash }) => !embeddings.has(hash));
       embeddings.clear();
     } while (reached < wanted.length && !profile.isPaused);
@@ -300,15 +296,8 @@ class Drain {
       }
     }
     // What was paid for is not paid for again when the rest of its row can be had.
-    await this.#stock(profile, unused);
+    await keepInStock(this.#ports.queue, profile.name, unused);
     return complete;
-  }
-
-  async #stock(profile: ProfileInUse, embeddings: Map<string, string>): Promise<void> {
-    const chunks = [...embeddings].map(([hash, embedding]) => ({ hash, embedding }));
-    for (let i = 0; i < chunks.length; i += CHUNKS_PER_FINISH) {
-      await this.#ports.queue.stock(profile.name, chunks.slice(i, i + CHUNKS_PER_FINISH));
-    }
   }
 
   async #ask(
@@ -346,29 +335,6 @@ class Drain {
     return false;
   }
 
-  async #finish(jobs: Job[], results: Map<string, Result>): Promise<void> {
-    for (const some of transactionsOf(jobs, results)) {
-      const outcomes = await this.#ports.queue.finish(some.flatMap(({ token }) => results.get(token) ?? []));
-      for (const job of some) {
-        const result = results.get(job.token);
-        const outcome = outcomes.get(job.token);
-        if (result !== undefined) {
-          this.#settle(job, result, outcome === "busy" ? await this.#finishBusy(result) : outcome);
-        }
-      }
-    }
-  }
-
-  /** A row that an edit had locked is asked for again. The one it is left to in the end finds its lease run out. */
-  async #finishBusy(result: Result): Promise<Outcome | undefined> {
-    for (const pause of BUSY_PAUSES_MS) {
-      await this.#ports.clock.wait(pause);
-      const outcome = (await this.#ports.queue.finish([result])).get(result.token);
-      if (outcome !== "busy") return outcome;
-    }
-    return "busy";
-  }
-
   #settle(job: Job, { copies }: Result, outcome: Outcome | undefined): void {
     const report = this.#report;
     if (outcome === "requeued") report.requeued++;
@@ -395,20 +361,4 @@ function resultOf({ token, tooLong, limit }: Job): Result {
   const message = `The text has ${tooLong} characters; the limit is ${limit}. ` +
     "Shorten it, or raise the setting embedding_content_limit.";
   return { token, copies: [], failure: { message, permanent: true } };
-}
-
-/** Rows that are written together: few, and fewer where they have many chunks. */
-function* transactionsOf(jobs: Job[], results: Map<string, Result>): Generator<Job[]> {
-  let some: Job[] = [];
-  let chunks = 0;
-  for (const job of jobs) {
-    const own = results.get(job.token)?.copies.reduce((sum, copy) => sum + copy.chunks.length, 0) ?? 0;
-    if (some.length > 0 && (some.length >= ROWS_PER_FINISH || chunks + own > CHUNKS_PER_FINISH)) {
-      yield some;
-      [some, chunks] = [[], 0];
-    }
-    some.push(job);
-    chunks += own;
-  }
-  if (some.length > 0) yield some;
 }

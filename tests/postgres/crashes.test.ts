@@ -259,7 +259,7 @@ describe("a worker that is killed", () => {
       `select count(*)::int as chunks, (select count(*)::int from private.embedding_stock) as left
        from public.documentation_embeddings where source_table = 'books'`,
     );
-    expect(copy?.chunks).toBeGreaterThan(2_000);
+    expect(copy?.chunks).toBeGreaterThan(1_200);
     expect(copy?.left).toBe(0);
     const asked = scene.asked();
     expect(asked).toHaveLength(new Set(asked).size);
@@ -289,6 +289,31 @@ describe("a worker that is killed", () => {
     await scene.settle();
     await scene.expectAgreement();
   });
+});
+
+it("a row that cannot be written fails by itself, and the others of its batch are written and paid for once", async () => {
+  const database = await createOwnDatabase();
+  const scene = new Scene(await database.connect(), database.url);
+  await scene.prepare();
+  await scene.fill("one row cannot be written");
+  const unwritable = "Leaf 7 of the tree where one row cannot be written";
+  await scene.query(
+    `alter table public.documentation_embeddings add constraint not_this check (content <> '${unwritable}')`,
+  );
+  await scene.settle();
+  expect(
+    await scene.query(
+      "select status, retry_count, last_error from public.embedding_sync_queue where status <> 'completed'",
+    ),
+  )
+    .toEqual([{ status: "failed", retry_count: 3, last_error: expect.stringContaining("not_this") as string }]);
+  // Its own three attempts; nobody else's.
+  expect(scene.paidTwice()).toBe(2 * tokensOf([unwritable]));
+  await scene.query("alter table public.documentation_embeddings drop constraint not_this");
+  await scene.query("select public.retry_failed_embeddings()");
+  await scene.settle();
+  await scene.expectAgreement();
+  await database.drop();
 });
 
 describe("Postgres that goes away", () => {

@@ -25,7 +25,9 @@ export async function rpcOverPg(pool: pg.Pool): Promise<Rpc> {
       });
       return row?.value;
     } catch (cause) {
-      throw new DatabaseError(`${name}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      const message = `${name}: ${cause instanceof Error ? cause.message : String(cause)}`;
+      const code = cause instanceof pg.DatabaseError ? cause.code : undefined;
+      throw new DatabaseError(message, { cause, details: { code } });
     }
   };
 }

@@ -3,8 +3,8 @@ import { drain, type DrainOptions } from "../../../shared/embeddings/drain.ts";
 import type { Embedder } from "../../../shared/embeddings/embedder.ts";
 import { ProviderError } from "../../../shared/embeddings/provider-error.ts";
 import type { ProfileInUse } from "../../../shared/embeddings/profile.ts";
-import type { LedgerEntry } from "../../../shared/embeddings/queue.ts";
-import { AccordError } from "../../../shared/platform/errors.ts";
+import type { LedgerEntry, Result } from "../../../shared/embeddings/queue.ts";
+import { AccordError, DatabaseError } from "../../../shared/platform/errors.ts";
 import { fakeEmbedder, refusing } from "./fake-embedder.ts";
 import { FAKE_PROFILE, type FakeQueue, fakeQueue, type FakeRow, stillClock } from "./fake-queue.ts";
 
@@ -137,6 +137,40 @@ describe("what is claimed", () => {
   });
 });
 
+describe("a row that cannot be written", () => {
+  const unwritable = (code: string) => (name: string, about: unknown) => {
+    if (name !== "finish") return;
+    const bad = (about as Result[]).some(({ token, copies }) => token === "row 2" && copies.length > 0);
+    if (bad) throw new DatabaseError("finish: no", { details: { code } });
+  };
+
+  it.each(["23514", "22P05", "54000"])(
+    "is charged alone, and the others are written and paid for once: %s",
+    async (code) => {
+      const queue = fakeQueue({ rows: rows(5), meet: unwritable(code) });
+      const embedder = fakeEmbedder();
+      const report = await run(queue, embedder);
+      expect(report).toMatchObject({ completed: 4, failed: 1 });
+      expect(embedder.requests.flat()).toHaveLength(5);
+      expect([...queue.copies.keys()].filter((id) => queue.copies.get(id)?.size === 1)).toHaveLength(4);
+      expect(queue.finished.flat().find(({ failure }) => failure !== undefined)).toEqual({
+        token: "row 2",
+        copies: [],
+        failure: { message: "Its copy cannot be written. finish: no", permanent: false },
+      });
+    },
+  );
+
+  it.each(["08006", "40P01", "57P01", "57014", "PGRST003"])(
+    "is not to blame where the database is: %s",
+    async (code) => {
+      const queue = fakeQueue({ rows: rows(5), meet: unwritable(code) });
+      await expect(run(queue, fakeEmbedder(), { lanes: 1 })).rejects.toThrow("finish: no");
+      expect(queue.released).toEqual([rows(5).map(({ id }) => id)]);
+    },
+  );
+});
+
 /** A text whose every word is a chunk by itself, at 16 tokens a chunk. */
 const longText = (chunks: number) =>
   Array.from({ length: chunks }, (_, i) => `## Heading ${i}\n\nSentence ${"word ".repeat(10)}${i}.`).join("\n\n");
@@ -190,6 +224,20 @@ describe("a row of many chunks", () => {
       new Set([...before ?? [], ...after ?? []]).size,
     );
     expect([...after ?? []].filter((text) => embedder.requests.slice(0, 6).flat().includes(text))).toEqual([]);
+  });
+
+  it("is charged where writing it takes longer than anybody may: it would be tried for ever", async () => {
+    const queue = fakeQueue({
+      rows: [{ id: "book", content }, { id: "leaf" }],
+      profiles,
+      meet: (name, about) => {
+        const isBook = name === "finish" &&
+          (about as Result[]).some(({ token, copies }) => token === "book" && copies[0]);
+        if (isBook) throw new DatabaseError("statement timeout", { details: { code: "57014" } });
+      },
+    });
+    const report = await run(queue, fakeEmbedder({ limits }));
+    expect(report).toMatchObject({ completed: 1, failed: 1 });
   });
 
   it("is not read together with another one", async () => {
