@@ -303,7 +303,7 @@ export type Database = {
     };
     Functions: {
       "account_embedding_usage": {
-        Args: { "entries": Json; "known_failures": number; "profile": string };
+        Args: { "entries": Json; "has_answered": boolean; "known_failures": number; "profile": string };
         Returns: undefined;
       };
       "activate_embedding_profile": { Args: { "force"?: boolean; "name": string }; Returns: Json };

@@ -412,6 +412,10 @@ as $$
 declare
     profile private.embedding_profiles;
 begin
+    -- Several workers may end at once.
+    if not pg_try_advisory_xact_lock(hashtextextended('accord embedding profiles advance', 0)) then
+        return;
+    end if;
     -- What is still being filled stays bare.
     if exists (select from private.embedding_backfills) or exists (
         select from public.embedding_sync_queue as q where q.processed_at is null and q.failed_at is null and q.priority = 1

@@ -143,6 +143,10 @@ begin
         return true;
     end if;
     perform pg_advisory_xact_lock(hashtextextended('accord embedding workers', 0));
+    -- Another lane of the same worker may have come first.
+    if exists (select from private.embedding_workers as w where w.worker = admit_worker.worker) then
+        return true;
+    end if;
     delete from private.embedding_workers where seen_at < clock_timestamp() - interval '150 seconds';
     if private.running_workers() >= (private.setting('embedding_workers') #>> '{}')::integer then
         return false;
@@ -490,6 +494,7 @@ security definer -- writes the copies, which nobody else may
 set search_path = ''
 set timezone = 'UTC'
 set datestyle = 'ISO'
+set statement_timeout = '60s' -- a row of thousands of chunks
 as $$
 declare
     queue constant regclass := 'public.embedding_sync_queue'::regclass;

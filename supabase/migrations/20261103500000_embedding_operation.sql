@@ -16,58 +16,97 @@ security definer -- reads sources past their policies
 set search_path = ''
 set timezone = 'UTC'
 set datestyle = 'ISO'
+set work_mem = '64MB' -- a million rows are hashed, not sorted on disk
+set parallel_tuple_cost = 0
 as $$
 #variable_conflict use_column
 declare
     examined private.embedding_profiles;
     source private.embedding_sources;
+    recipe text;
 begin
     select p.* into examined from private.embedding_profiles as p where p.name = embedding_problems.profile;
     for source in
         select s.* from private.embedding_sources as s where only_source is null or s.source_table = only_source order by s.source_table
     loop
+        -- Once, and not beside the row, whose columns may have the names of a profile's.
+        execute format('select %s from (select ($1).*) as accord_profile', private.recipe_sql(source, 'accord_profile'))
+        into recipe using examined;
         return query execute format(
             $sql$
-            with wanted as (
+            with wanted as not materialized (
                 select %2$s collate "C" as id, %7$s as fingerprint
                 from %1$s as %3$I
-                cross join (select ($1).*) as accord_profile
                 where coalesce((%4$s
                 )::boolean, false)
-            ), chunks as (
+            ), copies as not materialized (
+                select r.source_id as id, r.fingerprint, r.is_given, r.chunk_count
+                from private.embedded_rows as r
+                where r.profile = %5$L and r.source_table = %6$L
+            ), differing as materialized (
+                select
+                    coalesce(w.id, c.id) as id,
+                    case when w.id is null then 'orphan' when c.id is null then 'missing' else 'stale' end as problem,
+                    case
+                        when w.id is null then 'its row is gone or not published'
+                        when c.id is null then 'nothing is embedded'
+                        else 'the text has changed since'
+                    end as detail
+                from wanted as w
+                full join copies as c on c.id = w.id
+                where w.id is null or c.id is null or (not c.is_given and c.fingerprint <> w.fingerprint)
+            ), expected as materialized (
+                -- What a row of so many chunks adds to the sums below.
+                select n, (sum(case when n > 0 then %8$s else 0 end) over (order by n))::bigint as first,
+                    (sum(case when n > 0 then %9$s else 0 end) over (order by n))::bigint as second
+                from generate_series(0, (select max(c.chunk_count) from copies as c)) as n
+            ), sums as materialized (
+                -- Whether each row has the chunks 0, 1, 2 … up to its last: told by two sums over all of them, in which a
+                -- fault would have to cancel itself out by a chance of one in billions. Grouping a million chunks by their
+                -- rows costs as much as all the rest, and is done only where the sums differ.
+                select found.n = known.n and found.first = known.first and found.second = known.second as agree
+                from (
+                    select count(*) as n, coalesce(sum(%10$s * %8$s), 0) as first, coalesce(sum(%11$s * %9$s), 0) as second
+                    from (
+                        select e.source_id as id, e.chunk_index + 1 as n
+                        from public.documentation_embeddings as e
+                        where e.profile = %5$L and e.source_table = %6$L
+                    ) as k
+                ) as found
+                cross join (
+                    select
+                        coalesce(sum(k.chunk_count), 0) as n, coalesce(sum(%10$s * x.first), 0) as first,
+                        coalesce(sum(%11$s * x.second), 0) as second
+                    from copies as k
+                    join expected as x on x.n = k.chunk_count
+                ) as known
+            ), chunks as not materialized (
                 select
                     e.source_id as id, count(*) as chunk_count, count(distinct e.chunk_index) as places,
                     max(e.chunk_index) + 1 as last_index
                 from public.documentation_embeddings as e
                 where e.profile = %5$L and e.source_table = %6$L
                 group by e.source_id
-            ), copies as (
-                select
-                    coalesce(r.source_id, c.id) as id, r.source_id is not null as is_known, r.fingerprint, r.is_given, r.chunk_count,
-                    coalesce(c.chunk_count, 0) as found_chunks, coalesce(c.places, 0) as places, coalesce(c.last_index, 0) as last_index
-                from (select * from private.embedded_rows where profile = %5$L and source_table = %6$L) as r
-                full join chunks as c on c.id = r.source_id
+            ), incomplete as materialized (
+                -- No chunk is without its copy: a foreign key sees to that.
+                select c.id, c.chunk_count, coalesce(k.chunk_count, 0) as found_chunks
+                from copies as c
+                left join chunks as k on k.id = c.id
+                where not (select agree from sums) and (
+                    coalesce(k.chunk_count, 0) <> c.chunk_count
+                    or coalesce(k.places, 0) <> c.chunk_count
+                    or coalesce(k.last_index, 0) <> c.chunk_count
+                )
             ), problems as (
-                select
-                    coalesce(w.id, c.id) as id,
+                select d.id, d.problem, d.detail from differing as d
+                union all
+                select i.id, case when i.found_chunks < i.chunk_count then 'missing' else 'duplicate' end,
                     case
-                        when w.id is null then 'orphan'
-                        when c.is_known is not true then 'missing'
-                        when not c.is_given and c.fingerprint <> w.fingerprint then 'stale'
-                        when c.found_chunks < c.chunk_count then 'missing'
-                        else 'duplicate'
-                    end as problem,
-                    case
-                        when w.id is null then 'its row is gone or not published'
-                        when c.is_known is not true then 'nothing is embedded'
-                        when not c.is_given and c.fingerprint <> w.fingerprint then 'the text has changed since'
-                        when c.found_chunks = c.chunk_count then 'chunks out of place'
-                        else format('%%s chunks where %%s belong', c.found_chunks, c.chunk_count)
-                    end as detail
-                from wanted as w
-                full join copies as c on c.id = w.id
-                where w.id is null or c.is_known is not true or (not c.is_given and c.fingerprint <> w.fingerprint)
-                    or c.found_chunks <> c.chunk_count or c.places <> c.chunk_count or c.last_index <> c.chunk_count
+                        when i.found_chunks = i.chunk_count then 'chunks out of place'
+                        else format('%%s chunks where %%s belong', i.found_chunks, i.chunk_count)
+                    end
+                from incomplete as i
+                where not exists (select from differing as d where d.id = i.id)
             )
             select %6$L, p.id, %5$L, p.problem, p.detail,
                 (
@@ -80,12 +119,15 @@ begin
             source.relation, private.source_key(source), private.name_of(source.relation), source.published,
             examined.name, source.source_table,
             private.fingerprint_sql(
-                private.recipe_sql(source, 'accord_profile'),
+                quote_literal(recipe),
                 case when private.template_columns(examined.template) = '{}' then 'null'
                     else private.fields_sql(private.template_columns(examined.template)) end,
                 format(E'coalesce((%s\n)::text, '''')', source.content)
-            )
-        ) using examined;
+            ),
+            -- Small enough that a row of a hundred thousand chunks does not overflow.
+            '(hashint8extended(n, 1) & 4194303)', '(hashint8extended(n, 2) & 4194303)',
+            '(hashtextextended(k.id, 1) & 4194303)', '(hashtextextended(k.id, 2) & 4194303)'
+        );
     end loop;
     return query
     select r.source_table, r.source_id, r.profile, 'wrong_profile', 'its profile is gone', null

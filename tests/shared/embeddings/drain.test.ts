@@ -367,6 +367,7 @@ describe("a provider that has failed before", () => {
         profile: FAKE_PROFILE.name,
         knownFailures: 2,
         entries: [{ sourceTable: "leaves", requests: 1, tokens: 2, unchanged: 0, reused: 0 }],
+        hasAnswered: true,
       },
     ]);
     expect(report).toMatchObject({ completed: 5, usage: { requests: 1, tokens: 2 }, stopped: null });
@@ -381,6 +382,7 @@ describe("a provider that has failed before", () => {
     });
     const report = await run(queue, embedder);
     expect(queue.pauses).toEqual([{ provider: "openai", message: "still down", seconds: null }]);
+    expect(queue.of("account")).toMatchObject([{ hasAnswered: false }]);
     expect(report).toMatchObject({ completed: 5, stopped: { code: "unavailable" } });
   });
 
