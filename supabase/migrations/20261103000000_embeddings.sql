@@ -92,7 +92,7 @@ create policy "administrators read the queue" on public.embedding_sync_queue
 -- Enqueueing ----------------------------------------------------------------------------------------------------------
 
 create function private.enqueue_statement(
-    source_table text, ids text, action text, content text default 'null', priority text default '0',
+    source_table text, ids text, action text, content text default 'null', priority text default null,
     are_unknown boolean default false
 ) returns text
 language sql
@@ -102,13 +102,13 @@ as $$
     -- In order of the key, so that two bulk edits cannot wait for each other.
     select format(
         $sql$
-        insert into public.embedding_sync_queue as q (source_table, source_id, action, content, priority)
-        select distinct on (requested.id collate "C") %s, requested.id, %s, %s, %s
+        insert into public.embedding_sync_queue as q (source_table, source_id, action, content%s)
+        select distinct on (requested.id collate "C") %s, requested.id, %s, %s%s
         from (%s) as requested (id)
         order by requested.id collate "C"
         %s
         $sql$,
-        source_table, action, content, priority, ids,
+        case when priority is not null then ', priority' end, source_table, action, content, ', ' || priority, ids,
         -- Always an update, so that no edit is swallowed: this is what the whole protocol stands on.
         case when not are_unknown then $sql$
             on conflict on constraint embedding_sync_queue_pkey do update
