@@ -524,7 +524,10 @@ begin
     loop
         execute format('lock table %s in access share mode', relation);
     end loop;
-    perform private.lock_profiles(is_writer => true);
+    -- Nor is anybody waited for who changes a profile just now: a table is held, and they may wait for whoever wants it.
+    if not pg_try_advisory_xact_lock_shared(hashtextextended('accord embedding profiles', 0)) then
+        return (select coalesce(jsonb_object_agg(t, 'busy'), '{}') from unnest(asked) as t);
+    end if;
     in_use := array(select p.name from private.embedding_profiles as p where p.state in ('building', 'active'));
     held := private.hold(queue, asked);
     eligible := private.eligible(held);

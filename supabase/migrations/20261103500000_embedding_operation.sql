@@ -257,6 +257,33 @@ comment on function public.enqueue_embedding(text, text, text) is 'Has one row e
 revoke all on function public.enqueue_embedding(text, text, text) from public, anon, authenticated;
 grant execute on function public.enqueue_embedding(text, text, text) to authenticated, service_role;
 
+create function private.resync(profile text, only_source text default null) returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+    differing record;
+    enqueued bigint := 0::bigint;
+begin
+    for differing in
+        -- A text that somebody gave is in the queue alone, and stays the row's until its next edit.
+        select v.source_table, q.content, array_agg(distinct v.source_id) as ids
+        from private.embedding_problems(resync.profile, only_source) as v
+        left join public.embedding_sync_queue as q on q.source_table = v.source_table and q.source_id = v.source_id
+        -- What waits already is on its way, and what has failed waits for a person.
+        where v.queued is null
+        group by v.source_table, q.content
+        order by v.source_table
+    loop
+        perform private.enqueue_embeddings(differing.source_table, differing.ids, 'update', differing.content);
+        enqueued := enqueued + cardinality(differing.ids);
+    end loop;
+    return enqueued;
+end
+$$;
+comment on function private.resync(text, text) is 'Queues the rows whose copies in a profile differ, and gives their number.';
+revoke all on function private.resync(text, text) from public;
+
 create function public.resync_embeddings(source_table text default null) returns bigint
 language plpgsql
 security definer -- as enqueue_embedding()
@@ -265,8 +292,6 @@ set statement_timeout = '5min'
 as $$
 declare
     active text := (select p.name from private.embedding_profiles as p where p.state = 'active');
-    differing record;
-    enqueued bigint := 0::bigint;
 begin
     perform private.require_admin();
     if source_table is not null then
@@ -279,18 +304,7 @@ begin
         where resync_embeddings.source_table is null or s.source_table = resync_embeddings.source_table;
         return private.advance_backfills();
     end if;
-    for differing in
-        select v.source_table, array_agg(distinct v.source_id) as ids
-        from private.embedding_problems(active, resync_embeddings.source_table) as v
-        -- What waits already is on its way, and what has failed waits for a person.
-        where v.queued is null
-        group by v.source_table
-        order by v.source_table
-    loop
-        perform private.enqueue_embeddings(differing.source_table, differing.ids, 'update');
-        enqueued := enqueued + cardinality(differing.ids);
-    end loop;
-    return enqueued;
+    return private.resync(active, resync_embeddings.source_table);
 end
 $$;
 comment on function public.resync_embeddings(text) is 'Has exactly those rows embedded again whose copies differ, see verify_embeddings(). Gives their number.';
