@@ -1,3 +1,5 @@
+import { DatabaseError } from "../platform/errors.ts";
+import { halvesOf } from "./batches.ts";
 import { countTokens } from "./chunking/tokens.ts";
 import { type Plan, planOf } from "./plan.ts";
 import type { ProfileInUse } from "./profile.ts";
@@ -73,7 +75,7 @@ class Drain {
       }
     } catch (error) {
       // Told is what broke the run, and not that its end fails for the same reason.
-      await queue.end().catch(() => {});
+      await queue.end(false).catch(() => {});
       throw error;
     }
     report.remaining = await queue.end();
@@ -128,7 +130,7 @@ class Drain {
     let portion: Portion = { jobs: [], plans: [] };
     let someTable: string | undefined;
     for (let i = 0; i < tokens.length; i += ROWS_PER_READ) {
-      for (const job of await this.#ports.queue.read(tokens.slice(i, i + ROWS_PER_READ))) {
+      for (const job of await this.#read(tokens.slice(i, i + ROWS_PER_READ))) {
         someTable ??= job.sourceTable;
         portion.jobs.push(job);
         portion.plans.push(...await this.#plan(job, profiles));
@@ -139,6 +141,24 @@ class Drain {
     }
     await this.#finishPortion(portion, profiles);
     for (const profile of profiles) if (someTable !== undefined) await this.#providers.askForLife(profile, someTable);
+  }
+
+  /** A row whose text cannot be read is found by halving, and charged for it: the others are not held up. */
+  async #read(tokens: string[]): Promise<Job[]> {
+    const { queue } = this.#ports;
+    try {
+      return await queue.read(tokens);
+    } catch (error) {
+      if (!isOfTheRows(error)) throw error;
+      if (tokens.length > 1) {
+        const [first, second] = halvesOf(tokens);
+        return [...await this.#read(first), ...await this.#read(second)];
+      }
+      const failure = { message: `Its text cannot be read. ${error.message}`, permanent: false };
+      await queue.finish(tokens.map((token) => ({ token, copies: [], failure })));
+      this.#report.failed++;
+      return [];
+    }
   }
 
   async #plan(job: Job, profiles: ProfileInUse[]): Promise<Plan[]> {
@@ -184,6 +204,16 @@ class Drain {
     if (job.isGone || copies.every(({ isUnchanged, chunks }) => !isUnchanged && chunks.length === 0)) report.deleted++;
     else if (copies.every(({ isUnchanged }) => isUnchanged)) report.unchanged++;
   }
+}
+
+/** What an expression over a row may end in: its data, its limits, or what it raises itself. */
+const READING_FAULTS = /^(22|23|42|54|P0)...$/;
+
+function isOfTheRows(error: unknown): error is DatabaseError {
+  if (!(error instanceof DatabaseError)) return false;
+  const { details } = error;
+  const code = typeof details === "object" && details !== null && "code" in details ? details.code : null;
+  return typeof code === "string" && READING_FAULTS.test(code);
 }
 
 interface Portion {

@@ -98,7 +98,7 @@ export interface JobQueue {
   /** What was paid and saved; and whether the provider has answered, so that it works again. */
   account(profile: string, knownFailures: number, entries: LedgerEntry[], hasAnswered: boolean): Promise<void>;
   /** The run is over; gives how many rows are due, and has the next worker woken if there are some. */
-  end(): Promise<number>;
+  end(goesOn?: boolean): Promise<number>;
 }
 
 export function jobQueue(rpc: Rpc, worker: string, profile: DefaultProfile): JobQueue {
@@ -128,6 +128,6 @@ export function jobQueue(rpc: Rpc, worker: string, profile: DefaultProfile): Job
         has_answered: hasAnswered,
       });
     },
-    end: async () => z.number().parse(await rpc("end_embedding_worker", { worker })),
+    end: async (goesOn = true) => z.number().parse(await rpc("end_embedding_worker", { worker, goes_on: goesOn })),
   };
 }

@@ -635,7 +635,7 @@ begin
     into registered.source_table, registered.relation, registered.key_columns
     from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    where c.oid = source and c.relkind in ('r', 'p');
+    where c.oid = source and c.relkind = 'r' and not c.relispartition;
     registered.content := register_embedding_source.content;
     registered.published := register_embedding_source.published;
     registered.chunk_tokens := register_embedding_source.chunk_tokens;
@@ -643,7 +643,9 @@ begin
 
     if registered.relation is null then
         raise exception '% is not a table', source
-            using errcode = 'wrong_object_type', hint = 'Register the table that a view reads from.';
+            using
+                errcode = 'wrong_object_type',
+                hint = 'Register the table that a view reads from. A partitioned one cannot be: what moves between partitions would go unnoticed.';
     end if;
     if cardinality(registered.key_columns) = 0 then
         raise exception 'Table % has no primary key', source

@@ -475,7 +475,7 @@ begin
     end if;
     select count(distinct (v.source_table, v.source_id)) into wrong from private.embedding_problems(profile.name) as v;
     if wrong > 0 and not force then
-        select coalesce(sum(private.count_eligible(s)), 0)::bigint into eligible from private.embedding_sources as s;
+        select coalesce(sum(private.count_eligible(s.source_table)), 0)::bigint into eligible from private.embedding_sources as s;
         raise exception 'Profile "%" lacks % of % rows', profile.name, wrong, greatest(eligible, wrong)
             using errcode = 'PT409', hint = case profile.state
                 when 'building' then 'It is being built: see embedding_profile_status. With force it is activated as it is.'

@@ -704,7 +704,7 @@ comment on function public.release_embedding_jobs(uuid[], integer) is 'Returns l
 revoke all on function public.release_embedding_jobs(uuid[], integer) from public, anon, authenticated;
 grant execute on function public.release_embedding_jobs(uuid[], integer) to service_role;
 
-create function public.end_embedding_worker(worker uuid) returns bigint
+create function public.end_embedding_worker(worker uuid, goes_on boolean default true) returns bigint
 language plpgsql
 security definer -- as finish_embedding_jobs(); calls the next worker
 set search_path = ''
@@ -719,12 +719,13 @@ begin
     select count(*) into due
     from public.embedding_sync_queue as q
     where q.processed_at is null and q.failed_at is null and q.visible_at <= clock_timestamp();
-    if private.has_due_embeddings() and private.running_workers() < (private.setting('embedding_workers') #>> '{}')::integer then
+    -- One that broke wakes nobody: the schedule tries again.
+    if goes_on and private.setting('embedding_wake') <> '"manual"' and private.has_due_embeddings() and private.running_workers() < (private.setting('embedding_workers') #>> '{}')::integer then
         perform private.call_edge_function('process-embedding-queue', '{"action": "process"}');
     end if;
     return due;
 end
 $$;
-comment on function public.end_embedding_worker(uuid) is 'A worker ends; it wakes the next one if there is work left, and is told how many rows are due.';
-revoke all on function public.end_embedding_worker(uuid) from public, anon, authenticated;
-grant execute on function public.end_embedding_worker(uuid) to service_role;
+comment on function public.end_embedding_worker(uuid, boolean) is 'A worker ends; it wakes the next one if there is work left, and is told how many rows are due.';
+revoke all on function public.end_embedding_worker(uuid, boolean) from public, anon, authenticated;
+grant execute on function public.end_embedding_worker(uuid, boolean) to service_role;

@@ -167,17 +167,19 @@ comment on function public.verify_embeddings(text) is
 revoke all on function public.verify_embeddings(text) from public, anon, authenticated;
 grant execute on function public.verify_embeddings(text) to authenticated, service_role;
 
-create function private.count_eligible(source private.embedding_sources) returns bigint
+create function private.count_eligible(source_table text) returns bigint
 language plpgsql
 stable
-security definer -- reads sources past their policies
+security definer -- reads sources past their policies, by the expressions that are registered and no others
 set search_path = ''
 set timezone = 'UTC'
 set datestyle = 'ISO'
 as $$
 declare
+    source private.embedding_sources;
     eligible bigint;
 begin
+    select s.* into source from private.embedding_sources as s where s.source_table = count_eligible.source_table;
     execute format(
         E'select count(*) from %s as %I where coalesce((%s\n)::boolean, false)',
         source.relation, private.name_of(source.relation), source.published
@@ -185,9 +187,9 @@ begin
     return eligible;
 end
 $$;
-comment on function private.count_eligible(private.embedding_sources) is 'How many rows of a source are to be embedded.';
-revoke all on function private.count_eligible(private.embedding_sources) from public;
-grant execute on function private.count_eligible(private.embedding_sources) to authenticated, service_role;
+comment on function private.count_eligible(text) is 'How many rows of a source are to be embedded.';
+revoke all on function private.count_eligible(text) from public;
+grant execute on function private.count_eligible(text) to authenticated, service_role;
 
 create function private.count_embedded(source_table text, profile text) returns bigint
 language sql
@@ -234,15 +236,17 @@ set datestyle = 'ISO'
 as $$
 declare
     source private.embedding_sources;
+    -- As the triggers write it: the same row under another spelling would be another copy.
+    canonical text;
 begin
     perform private.require_admin();
     source := private.require_source(source_table);
     begin
         -- An id that cannot be one of this table's would fail whole batches later on.
         execute format(
-            'select from %s as %I where %s', source.relation, private.name_of(source.relation),
+            'select %s from %s as %I where %s', private.source_key(source), source.relation, private.name_of(source.relation),
             private.source_match(source, quote_literal(source_id))
-        );
+        ) into canonical;
     exception when data_exception then
         raise exception '"%" cannot be a key of %: %', source_id, source_table, sqlerrm
             using errcode = 'invalid_parameter_value', hint = case cardinality(source.key_columns)
@@ -250,7 +254,7 @@ begin
                 else format('The key is a JSON object of %s.', array_to_string(source.key_columns, ', '))
             end;
     end;
-    perform private.enqueue_embeddings(source.source_table, array[source_id], 'update', content);
+    perform private.enqueue_embeddings(source.source_table, array[coalesce(canonical, source_id)], 'update', content);
 end
 $$;
 comment on function public.enqueue_embedding(text, text, text) is 'Has one row embedded again; content, if given, in place of its own text until its next edit.';
@@ -424,7 +428,7 @@ from (
 join private.embedding_sources as source on source.source_table = counted.source_table
 left join private.embedding_profiles as active on active.state = 'active'
 cross join lateral (
-    select private.count_eligible(source) as eligible, private.count_embedded(source.source_table, active.name) as embedded
+    select private.count_eligible(counted.source_table) as eligible, private.count_embedded(source.source_table, active.name) as embedded
 ) as coverage;
 comment on view public.embedding_sync_status is 'Each source at a glance: what waits, since when, how fast it goes and how long it will take.';
 revoke all on public.embedding_sync_status from anon, authenticated;
@@ -455,7 +459,7 @@ select
 from private.embedding_profiles as p
 cross join lateral (
     select
-        coalesce(sum(private.count_eligible(s)), 0) as eligible,
+        coalesce(sum(private.count_eligible(s.source_table)), 0) as eligible,
         coalesce(sum(private.count_embedded(s.source_table, p.name)), 0) as embedded
     from private.embedding_sources as s
 ) as coverage;
@@ -615,8 +619,11 @@ as $$
     -- Three rounds of the schedule; a server that has just started has had none.
     select
         'schedules tick',
-        ticks.last_run > now() - interval '15 minutes' or pg_postmaster_start_time() > now() - interval '15 minutes'
-            or wanted_since.at > now() - interval '15 minutes',
+        coalesce(
+            ticks.last_run > now() - interval '15 minutes' or pg_postmaster_start_time() > now() - interval '15 minutes'
+                or wanted_since.at > now() - interval '15 minutes',
+            false
+        ),
         coalesce('last run ' || to_char(ticks.last_run at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'no run yet'),
         case
             when ticks.last_run > now() - interval '15 minutes' or pg_postmaster_start_time() > now() - interval '15 minutes'

@@ -454,6 +454,22 @@ describe("the ledger", () => {
   });
 });
 
+it("a row whose text cannot be read is charged by itself, and holds up nobody", async () => {
+  const queue = fakeQueue({
+    rows: rows(20),
+    meet: (name, args) => {
+      if (name === "read" && JSON.stringify(args).includes(`"${rows(20)[7]?.id}"`)) {
+        throw new DatabaseError("division by zero", { details: { code: "22012" } });
+      }
+    },
+  });
+  const report = await run(queue, fakeEmbedder());
+  expect(report).toMatchObject({ completed: 19, failed: 1, stopped: null });
+  expect(queue.finished.flat().filter(({ failure }) => failure !== undefined)).toMatchObject([
+    { token: rows(20)[7]?.id, failure: { message: "Its text cannot be read. division by zero", permanent: false } },
+  ]);
+});
+
 describe("a run that breaks", () => {
   it.each(["claim", "read", "known", "account", "finish"] as const)(
     "at %s ends, and gives back what it holds",
