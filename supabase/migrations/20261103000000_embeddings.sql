@@ -593,7 +593,8 @@ begin
             when 'truncate' then 'after truncate on %1$s for each statement'
             else 'after update %2$s on %1$s for each row when (%3$s)'
         end;
-        execute format('create trigger %I ', 'accord_embed_' || verb) || format(
+        -- Replaced and not dropped: that would shut out who reads the table.
+        execute format('create or replace trigger %I ', 'accord_embed_' || verb) || format(
             clause,
             source.relation,
             case when sees_all then '' else 'of ' || (select string_agg(quote_ident(c), ', ') from unnest(counted) as c) end,
@@ -679,7 +680,6 @@ begin
         published = excluded.published,
         chunk_tokens = excluded.chunk_tokens,
         chunk_overlap = excluded.chunk_overlap;
-    perform private.drop_source_triggers(source);
     perform private.create_source_triggers(registered, counted);
 
     -- A table that was dropped and made anew is another one of the same name.

@@ -221,7 +221,6 @@ begin
         -- The columns of its template count from now on.
         if private.template_columns(made.template) <> '{}' then
             execute format('lock table %s in share row exclusive mode', source.relation);
-            perform private.drop_source_triggers(source.relation);
             perform private.create_source_triggers(source, private.counted_columns(source));
         end if;
         perform private.begin_backfill(source.source_table);
