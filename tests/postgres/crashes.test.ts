@@ -126,8 +126,7 @@ class Scene {
 
 /** Keeps every worker from writing its copies; `arrived` gives the server process of the first one that tries. */
 async function holdWriters(client: pg.Client): Promise<{ arrived(): Promise<number>; release(): Promise<void> }> {
-  const lock = "hashtextextended('accord embedding profiles', 0)";
-  await client.query(`select pg_advisory_lock(${lock})`);
+  await client.query("begin; lock table private.embedded_rows in exclusive mode");
   return {
     arrived: () =>
       vi.waitUntil(async () => {
@@ -137,7 +136,7 @@ async function holdWriters(client: pg.Client): Promise<{ arrived(): Promise<numb
         );
         return row?.pid;
       }, { timeout: 30_000, interval: 20 }),
-    release: async () => void await client.query(`select pg_advisory_unlock(${lock})`),
+    release: async () => void await client.query("commit"),
   };
 }
 
