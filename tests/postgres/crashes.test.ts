@@ -126,7 +126,8 @@ class Scene {
 
 /** Keeps every worker from writing its copies; `arrived` gives the server process of the first one that tries. */
 async function holdWriters(client: pg.Client): Promise<{ arrived(): Promise<number>; release(): Promise<void> }> {
-  await client.query("begin; lock table private.embedded_rows in exclusive mode");
+  const lock = "hashtextextended('accord embedding profiles', 0)";
+  await client.query(`select pg_advisory_lock(${lock})`);
   return {
     arrived: () =>
       vi.waitUntil(async () => {
@@ -136,7 +137,7 @@ async function holdWriters(client: pg.Client): Promise<{ arrived(): Promise<numb
         );
         return row?.pid;
       }, { timeout: 30_000, interval: 20 }),
-    release: async () => void await client.query("commit"),
+    release: async () => void await client.query(`select pg_advisory_unlock(${lock})`),
   };
 }
 
