@@ -45,8 +45,11 @@ interface Round {
 }
 
 interface Floor {
+  /** Into the table as a profile is filled: without the index for nearest neighbours, which is then built. */
   insertMs: number;
   indexMs: number;
+  /** Into the table with that index in place, as the floor of `bench drain` has it. */
+  indexedInsertMs: number;
   requests: number;
 }
 
@@ -75,20 +78,27 @@ export async function fanOut(): Promise<Figure[]> {
     if (floor === undefined) throw new Error("No floor was measured.");
     const latencyMs = (workers: number) => Math.ceil(floor.requests / (concurrentRequests * workers)) * LATENCY_MS;
     console.log(
-      `floor: a plain insert of the vectors ${seconds(floor.insertMs)}, the index for nearest neighbours ` +
-        `${seconds(floor.indexMs)}; the provider's latency for ${floor.requests} requests ` +
+      `floor: a plain insert of the vectors into the indexed table ${
+        seconds(floor.indexedInsertMs)
+      }; into the bare one ` +
+        `${seconds(floor.insertMs)} and the index ${
+          seconds(floor.indexMs)
+        }; the provider's latency for ${floor.requests} requests ` +
         WORKERS.map((workers) => `${seconds(latencyMs(workers))} with ${workers}`).join(", "),
     );
     const measured = rounds.find(({ workers }) => workers === WORKERS_OF_FIGURE);
-    const least = Math.max(latencyMs(WORKERS_OF_FIGURE), floor.insertMs);
-    console.log(
-      `${WORKERS_OF_FIGURE} workers over the floor, without the index on both sides: ` +
-        ((measured?.drainMs ?? Number.NaN) / least).toFixed(2),
-    );
+    const took = (measured?.drainMs ?? Number.NaN) + (measured?.indexMs ?? 0);
+    const latency = latencyMs(WORKERS_OF_FIGURE);
     return [
       {
         name: `fan_out.time_over_floor_${WORKERS_OF_FIGURE}_workers`,
-        value: ((measured?.drainMs ?? Number.NaN) + (measured?.indexMs ?? 0)) / (least + floor.indexMs),
+        value: took / Math.max(latency, floor.indexedInsertMs),
+        aim: { operator: "<=", value: 1.25 },
+      },
+      {
+        // Over what nobody can do without: all vectors in one statement, and the index at once.
+        name: `fan_out.time_over_bare_insert_and_index_${WORKERS_OF_FIGURE}_workers`,
+        value: took / (Math.max(latency, floor.insertMs) + floor.indexMs),
         aim: { operator: "<=", value: 1.25 },
       },
       {
@@ -181,9 +191,14 @@ async function measureFloor(client: pg.Client): Promise<Floor> {
     client.query("insert into public.documentation_embeddings select * from bench.vectors")
   );
   const indexMs = await timed(() => client.query(`create index bench_nearest on ${table} ${indexSql}`));
+  await client.query("truncate public.documentation_embeddings");
+  await client.query("checkpoint");
+  const indexedInsertMs = await timed(() =>
+    client.query("insert into public.documentation_embeddings select * from bench.vectors")
+  );
   await client.query("drop index private.bench_nearest");
   await client.query("drop table bench.vectors");
-  return { insertMs, indexMs, requests };
+  return { insertMs, indexMs, indexedInsertMs, requests };
 }
 
 /** Every row edited again and again, each edit changing one of its chunks, and all that is kept of it. */

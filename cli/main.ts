@@ -96,6 +96,8 @@ main(process.argv.slice(2)).then(
       const asAccordError = error instanceof AccordError ? error : new AccordError("error", String(shown));
       console.log(JSON.stringify(errorBodyOf(asAccordError), null, 2));
     } else console.error(shown);
-    process.exitCode = EXIT.error;
+    // What the database refuses as things stand, and not for what was asked.
+    const isRefused = error instanceof AccordError && error.status === 409;
+    process.exitCode = isRefused ? EXIT.refused : EXIT.error;
   },
 );

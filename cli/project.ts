@@ -22,7 +22,7 @@ export interface Project {
 
 const ErrorAnswer = z.union([
   z.object({ error: z.object({ code: z.string(), message: z.string() }) }).transform(({ error }) => error),
-  z.object({ code: z.coerce.string().default("error"), message: z.string() }),
+  z.object({ code: z.coerce.string().default("error"), message: z.string(), hint: z.string().nullish() }),
   z.object({ code: z.coerce.string().default("error"), msg: z.string() }).transform(({ code, msg }) => ({
     code,
     message: msg,
@@ -88,10 +88,11 @@ function reasonOf(error: unknown): string {
 
 function errorOf(response: Response, text: string, path: string): AccordError {
   const answer = ErrorAnswer.safeParse(jsonOf(text));
-  const { code, message } = answer.data ?? { code: "error", message: text.slice(0, 200) || response.statusText };
-  const told = `${path}: ${response.status} ${message}`;
-  if (response.status === 401) return new RefusedError("unauthorized", `${told}. Check SUPABASE_SECRET_KEY.`);
-  return new AccordError(code, told, { status: response.status });
+  const told = { code: "error", message: text.slice(0, 200) || response.statusText, hint: null, ...answer.data };
+  const said = `${path}: ${response.status} ${told.message}`;
+  if (response.status === 401) return new RefusedError("unauthorized", `${said}. Check SUPABASE_SECRET_KEY.`);
+  const wayOut = told.hint ? `${said.replace(/\.$/, "")}. ${told.hint}` : said;
+  return new AccordError(told.code, wayOut, { status: response.status });
 }
 
 function jsonOf(text: string): unknown {

@@ -95,9 +95,10 @@ export interface JobQueue {
   takeRate(provider: string, knownFailures: number, tokens: number): Promise<Permission>;
   /** The provider has failed as a whole; gives the seconds for which nobody asks it. */
   pause(provider: string, message: string, seconds: number | null): Promise<number>;
-  account(profile: string, knownFailures: number, entries: LedgerEntry[]): Promise<void>;
+  /** What was paid and saved; and whether the provider has answered, so that it works again. */
+  account(profile: string, knownFailures: number, entries: LedgerEntry[], hasAnswered: boolean): Promise<void>;
   /** The run is over; gives how many rows are due, and has the next worker woken if there are some. */
-  end(): Promise<number>;
+  end(goesOn?: boolean): Promise<number>;
 }
 
 export function jobQueue(rpc: Rpc, worker: string, profile: DefaultProfile): JobQueue {
@@ -119,9 +120,14 @@ export function jobQueue(rpc: Rpc, worker: string, profile: DefaultProfile): Job
       Permission.parse(await rpc("take_embedding_rate", { provider, known_failures: knownFailures, tokens })),
     pause: async (provider, message, seconds) =>
       z.number().parse(await rpc("pause_embedding_provider", { provider, message, seconds })),
-    account: async (profile, knownFailures, entries) => {
-      await rpc("account_embedding_usage", { profile, known_failures: knownFailures, entries });
+    account: async (profile, knownFailures, entries, hasAnswered) => {
+      await rpc("account_embedding_usage", {
+        profile,
+        known_failures: knownFailures,
+        entries,
+        has_answered: hasAnswered,
+      });
     },
-    end: async () => z.number().parse(await rpc("end_embedding_worker", { worker })),
+    end: async (goesOn = true) => z.number().parse(await rpc("end_embedding_worker", { worker, goes_on: goesOn })),
   };
 }

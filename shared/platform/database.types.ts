@@ -303,7 +303,7 @@ export type Database = {
     };
     Functions: {
       "account_embedding_usage": {
-        Args: { "entries": Json; "known_failures": number; "profile": string };
+        Args: { "entries": Json; "has_answered": boolean; "known_failures": number; "profile": string };
         Returns: undefined;
       };
       "activate_embedding_profile": { Args: { "force"?: boolean; "name": string }; Returns: Json };
@@ -313,7 +313,7 @@ export type Database = {
       };
       "clean_up_embedding_queue": { Args: Record<PropertyKey, never>; Returns: number };
       "embedding_spending": { Args: Record<PropertyKey, never>; Returns: Json };
-      "end_embedding_worker": { Args: { "worker": string }; Returns: number };
+      "end_embedding_worker": { Args: { "goes_on"?: boolean; "worker": string }; Returns: number };
       "enqueue_embedding": {
         Args: { "content"?: string; "source_id": string; "source_table": string };
         Returns: undefined;

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { DatabaseError } from "../platform/errors.ts";
 import type { Rpc } from "../platform/rpc.ts";
 
 /** What may be asked. `mode` is part of the door's shape; until keywords are searched too, every mode is semantic. */
@@ -36,10 +37,20 @@ const SearchProfile = z.object({ name: z.string(), provider: z.string(), model: 
 type SearchProfile = z.infer<typeof SearchProfile>;
 
 /** The pieces of text nearest to a question, each with its live row. */
-export async function search(
-  request: SearchRequest,
-  { rpc, embedQuery }: SearchPorts,
-): Promise<SearchAnswer> {
+export async function search(request: SearchRequest, ports: SearchPorts): Promise<SearchAnswer> {
+  try {
+    return await searchOnce(request, ports);
+  } catch (error) {
+    // Another profile has taken the place of the one that the question was embedded with.
+    if (!(error instanceof DatabaseError) || !JSON.stringify(error.details).includes(PROFILE_CHANGED)) throw error;
+    return await searchOnce(request, ports);
+  }
+}
+
+/** The code of search_documentation() for it. */
+const PROFILE_CHANGED = "PT409";
+
+async function searchOnce(request: SearchRequest, { rpc, embedQuery }: SearchPorts): Promise<SearchAnswer> {
   const profile = SearchProfile.nullable().parse(await rpc("search_profile"));
   if (profile === null) return { results: [] };
   const vector = await embedQuery(request.query, profile);

@@ -92,7 +92,7 @@ create policy "administrators read the queue" on public.embedding_sync_queue
 -- Enqueueing ----------------------------------------------------------------------------------------------------------
 
 create function private.enqueue_statement(
-    source_table text, ids text, action text, content text default 'null', priority text default '0',
+    source_table text, ids text, action text, content text default 'null', priority text default null,
     are_unknown boolean default false
 ) returns text
 language sql
@@ -102,13 +102,13 @@ as $$
     -- In order of the key, so that two bulk edits cannot wait for each other.
     select format(
         $sql$
-        insert into public.embedding_sync_queue as q (source_table, source_id, action, content, priority)
-        select distinct on (requested.id collate "C") %s, requested.id, %s, %s, %s
+        insert into public.embedding_sync_queue as q (source_table, source_id, action, content%s)
+        select distinct on (requested.id collate "C") %s, requested.id, %s, %s%s
         from (%s) as requested (id)
         order by requested.id collate "C"
         %s
         $sql$,
-        source_table, action, content, priority, ids,
+        case when priority is not null then ', priority' end, source_table, action, content, ', ' || priority, ids,
         -- Always an update, so that no edit is swallowed: this is what the whole protocol stands on.
         case when not are_unknown then $sql$
             on conflict on constraint embedding_sync_queue_pkey do update
@@ -593,7 +593,8 @@ begin
             when 'truncate' then 'after truncate on %1$s for each statement'
             else 'after update %2$s on %1$s for each row when (%3$s)'
         end;
-        execute format('create trigger %I ', 'accord_embed_' || verb) || format(
+        -- Replaced and not dropped: that would shut out who reads the table.
+        execute format('create or replace trigger %I ', 'accord_embed_' || verb) || format(
             clause,
             source.relation,
             case when sees_all then '' else 'of ' || (select string_agg(quote_ident(c), ', ') from unnest(counted) as c) end,
@@ -635,7 +636,7 @@ begin
     into registered.source_table, registered.relation, registered.key_columns
     from pg_catalog.pg_class as c
     join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
-    where c.oid = source and c.relkind in ('r', 'p');
+    where c.oid = source and c.relkind = 'r' and not c.relispartition;
     registered.content := register_embedding_source.content;
     registered.published := register_embedding_source.published;
     registered.chunk_tokens := register_embedding_source.chunk_tokens;
@@ -643,7 +644,9 @@ begin
 
     if registered.relation is null then
         raise exception '% is not a table', source
-            using errcode = 'wrong_object_type', hint = 'Register the table that a view reads from.';
+            using
+                errcode = 'wrong_object_type',
+                hint = 'Register the table that a view reads from. A partitioned one cannot be: what moves between partitions would go unnoticed.';
     end if;
     if cardinality(registered.key_columns) = 0 then
         raise exception 'Table % has no primary key', source
@@ -677,7 +680,6 @@ begin
         published = excluded.published,
         chunk_tokens = excluded.chunk_tokens,
         chunk_overlap = excluded.chunk_overlap;
-    perform private.drop_source_triggers(source);
     perform private.create_source_triggers(registered, counted);
 
     -- A table that was dropped and made anew is another one of the same name.

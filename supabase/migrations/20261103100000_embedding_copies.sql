@@ -188,16 +188,14 @@ revoke all on function private.fingerprint_sql(text, text, text) from public;
 -- Changing ------------------------------------------------------------------------------------------------------------
 
 -- A profile changes its state only while no copies are being written.
-create function private.lock_profiles(is_writer boolean) returns void
+create function private.lock_profiles() returns void
 language sql
 set search_path = ''
 as $$
-    select case
-        when is_writer then pg_advisory_xact_lock_shared(hashtextextended('accord embedding profiles', 0))
-        else pg_advisory_xact_lock(hashtextextended('accord embedding profiles', 0))
-    end;
+    select pg_advisory_xact_lock(hashtextextended('accord embedding profiles', 0));
 $$;
-revoke all on function private.lock_profiles(boolean) from public;
+comment on function private.lock_profiles() is 'Waits until no copies are being written; until the end of the transaction none are. finish_embedding_jobs() is the other side.';
+revoke all on function private.lock_profiles() from public;
 
 create function private.create_profile(made private.embedding_profiles) returns void
 language plpgsql
@@ -223,7 +221,6 @@ begin
         -- The columns of its template count from now on.
         if private.template_columns(made.template) <> '{}' then
             execute format('lock table %s in share row exclusive mode', source.relation);
-            perform private.drop_source_triggers(source.relation);
             perform private.create_source_triggers(source, private.counted_columns(source));
         end if;
         perform private.begin_backfill(source.source_table);
@@ -251,7 +248,7 @@ begin
     if last_default = asked.name then
         return;
     end if;
-    perform private.lock_profiles(is_writer => false);
+    perform private.lock_profiles();
     select p.* into known from private.embedding_profiles as p where p.name = asked.name;
     if known.name is null then
         asked.created_at := now();
@@ -318,7 +315,7 @@ declare
     made private.embedding_profiles;
 begin
     perform private.require_admin();
-    perform private.lock_profiles(is_writer => false);
+    perform private.lock_profiles();
     select p.* into known from private.embedding_profiles as p where p.name = prepare_embedding_profile.name;
     made := row(
         name, provider, model, dimensions, chunk_tokens, chunk_overlap, template, usd_per_million_tokens, 'building', false, now(), null::timestamptz
@@ -412,6 +409,10 @@ as $$
 declare
     profile private.embedding_profiles;
 begin
+    -- Several workers may end at once.
+    if not pg_try_advisory_xact_lock(hashtextextended('accord embedding profiles advance', 0)) then
+        return;
+    end if;
     -- What is still being filled stays bare.
     if exists (select from private.embedding_backfills) or exists (
         select from public.embedding_sync_queue as q where q.processed_at is null and q.failed_at is null and q.priority = 1
@@ -444,7 +445,7 @@ set search_path = ''
 as $$
 begin
     -- Nothing of a profile is locked before this: who writes copies holds it and asks for the profile.
-    perform private.lock_profiles(is_writer => false);
+    perform private.lock_profiles();
     perform private.require_profile(switch_profile.name);
     update private.embedding_profiles as p set state = 'kept' where p.state = 'active' and p.name <> switch_profile.name;
     update private.embedding_profiles as p
@@ -464,6 +465,7 @@ declare
     profile private.embedding_profiles;
     wrong bigint;
     eligible bigint;
+    enqueued bigint;
 begin
     perform private.require_admin();
     profile := private.require_profile(name);
@@ -472,7 +474,7 @@ begin
     end if;
     select count(distinct (v.source_table, v.source_id)) into wrong from private.embedding_problems(profile.name) as v;
     if wrong > 0 and not force then
-        select coalesce(sum(private.count_eligible(s)), 0)::bigint into eligible from private.embedding_sources as s;
+        select coalesce(sum(private.count_eligible(s.source_table)), 0)::bigint into eligible from private.embedding_sources as s;
         raise exception 'Profile "%" lacks % of % rows', profile.name, wrong, greatest(eligible, wrong)
             using errcode = 'PT409', hint = case profile.state
                 when 'building' then 'It is being built: see embedding_profile_status. With force it is activated as it is.'
@@ -483,8 +485,10 @@ begin
         raise exception 'The index of profile "%" is not built yet', profile.name
             using errcode = 'PT409', hint = 'The schedule builds it. Without it search would read every chunk; force accepts that.';
     end if;
+    enqueued := private.resync(profile.name);
+    -- Last, because no copies are written from here to the commit.
     perform private.switch_profile(profile.name);
-    return jsonb_build_object('name', profile.name, 'state', 'active', 'enqueued', public.resync_embeddings());
+    return jsonb_build_object('name', profile.name, 'state', 'active', 'enqueued', enqueued);
 end
 $$;
 comment on function public.activate_embedding_profile(text, boolean) is
@@ -500,6 +504,7 @@ set statement_timeout = '5min'
 as $$
 declare
     before text;
+    enqueued bigint;
 begin
     perform private.require_admin();
     select p.name into before
@@ -511,9 +516,10 @@ begin
         raise exception 'There is no profile to go back to'
             using errcode = 'PT409', hint = 'A profile is kept when another one takes its place, until it is retired.';
     end if;
-    perform private.switch_profile(before);
     -- What was edited since is put right first thing.
-    return jsonb_build_object('name', before, 'state', 'active', 'enqueued', public.resync_embeddings());
+    enqueued := private.resync(before);
+    perform private.switch_profile(before);
+    return jsonb_build_object('name', before, 'state', 'active', 'enqueued', enqueued);
 end
 $$;
 comment on function public.rollback_embedding_profile() is 'Goes back to the profile that was active before, and has what was edited since embedded with it.';
@@ -530,7 +536,7 @@ declare
     profile private.embedding_profiles;
 begin
     perform private.require_admin();
-    perform private.lock_profiles(is_writer => false);
+    perform private.lock_profiles();
     profile := private.require_profile(name);
     if profile.state = 'active' then
         raise exception 'Profile "%" is the active one', name

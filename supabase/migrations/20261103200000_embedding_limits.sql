@@ -184,14 +184,16 @@ as $$
 $$;
 revoke all on function private.add_embedding_costs(text, jsonb) from public;
 
-create function public.account_embedding_usage(profile text, known_failures integer, entries jsonb) returns void
+create function public.account_embedding_usage(
+    profile text, known_failures integer, entries jsonb, has_answered boolean
+) returns void
 language plpgsql
 security definer -- the ledger is written by nobody else
 set search_path = ''
 as $$
 begin
     perform private.add_embedding_costs(profile, entries);
-    if exists (select from jsonb_array_elements(entries) as e where (e ->> 'tokens')::bigint > 0) then
+    if has_answered then
         perform private.resume_provider(p.provider, known_failures)
         from private.embedding_profiles as p
         where p.name = profile;
@@ -199,10 +201,10 @@ begin
     perform private.watch_embedding_budgets();
 end
 $$;
-comment on function public.account_embedding_usage(text, integer, jsonb) is
-    'Writes down what was paid and saved, by source. Tokens that were paid for are answers: the provider works again.';
-revoke all on function public.account_embedding_usage(text, integer, jsonb) from public, anon, authenticated;
-grant execute on function public.account_embedding_usage(text, integer, jsonb) to service_role;
+comment on function public.account_embedding_usage(text, integer, jsonb, boolean) is
+    'Writes down what was paid and saved, by source; a provider that has answered works again.';
+revoke all on function public.account_embedding_usage(text, integer, jsonb, boolean) from public, anon, authenticated;
+grant execute on function public.account_embedding_usage(text, integer, jsonb, boolean) to service_role;
 
 create function private.embedding_budgets() returns table (period text, spent numeric, budget numeric)
 language sql

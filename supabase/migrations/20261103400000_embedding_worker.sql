@@ -143,6 +143,10 @@ begin
         return true;
     end if;
     perform pg_advisory_xact_lock(hashtextextended('accord embedding workers', 0));
+    -- Another lane of the same worker may have come first.
+    if exists (select from private.embedding_workers as w where w.worker = admit_worker.worker) then
+        return true;
+    end if;
     delete from private.embedding_workers where seen_at < clock_timestamp() - interval '150 seconds';
     if private.running_workers() >= (private.setting('embedding_workers') #>> '{}')::integer then
         return false;
@@ -490,6 +494,7 @@ security definer -- writes the copies, which nobody else may
 set search_path = ''
 set timezone = 'UTC'
 set datestyle = 'ISO'
+set statement_timeout = '60s' -- a row of thousands of chunks
 as $$
 declare
     queue constant regclass := 'public.embedding_sync_queue'::regclass;
@@ -519,7 +524,10 @@ begin
     loop
         execute format('lock table %s in access share mode', relation);
     end loop;
-    perform private.lock_profiles(is_writer => true);
+    -- Nor is anybody waited for who changes a profile just now: a table is held, and they may wait for whoever wants it.
+    if not pg_try_advisory_xact_lock_shared(hashtextextended('accord embedding profiles', 0)) then
+        return (select coalesce(jsonb_object_agg(t, 'busy'), '{}') from unnest(asked) as t);
+    end if;
     in_use := array(select p.name from private.embedding_profiles as p where p.state in ('building', 'active'));
     held := private.hold(queue, asked);
     eligible := private.eligible(held);
@@ -696,7 +704,7 @@ comment on function public.release_embedding_jobs(uuid[], integer) is 'Returns l
 revoke all on function public.release_embedding_jobs(uuid[], integer) from public, anon, authenticated;
 grant execute on function public.release_embedding_jobs(uuid[], integer) to service_role;
 
-create function public.end_embedding_worker(worker uuid) returns bigint
+create function public.end_embedding_worker(worker uuid, goes_on boolean default true) returns bigint
 language plpgsql
 security definer -- as finish_embedding_jobs(); calls the next worker
 set search_path = ''
@@ -711,12 +719,13 @@ begin
     select count(*) into due
     from public.embedding_sync_queue as q
     where q.processed_at is null and q.failed_at is null and q.visible_at <= clock_timestamp();
-    if private.has_due_embeddings() and private.running_workers() < (private.setting('embedding_workers') #>> '{}')::integer then
+    -- One that broke wakes nobody: the schedule tries again.
+    if goes_on and private.setting('embedding_wake') <> '"manual"' and private.has_due_embeddings() and private.running_workers() < (private.setting('embedding_workers') #>> '{}')::integer then
         perform private.call_edge_function('process-embedding-queue', '{"action": "process"}');
     end if;
     return due;
 end
 $$;
-comment on function public.end_embedding_worker(uuid) is 'A worker ends; it wakes the next one if there is work left, and is told how many rows are due.';
-revoke all on function public.end_embedding_worker(uuid) from public, anon, authenticated;
-grant execute on function public.end_embedding_worker(uuid) to service_role;
+comment on function public.end_embedding_worker(uuid, boolean) is 'A worker ends; it wakes the next one if there is work left, and is told how many rows are due.';
+revoke all on function public.end_embedding_worker(uuid, boolean) from public, anon, authenticated;
+grant execute on function public.end_embedding_worker(uuid, boolean) to service_role;

@@ -16,58 +16,97 @@ security definer -- reads sources past their policies
 set search_path = ''
 set timezone = 'UTC'
 set datestyle = 'ISO'
+set work_mem = '64MB' -- a million rows are hashed, not sorted on disk
+set parallel_tuple_cost = 0
 as $$
 #variable_conflict use_column
 declare
     examined private.embedding_profiles;
     source private.embedding_sources;
+    recipe text;
 begin
     select p.* into examined from private.embedding_profiles as p where p.name = embedding_problems.profile;
     for source in
         select s.* from private.embedding_sources as s where only_source is null or s.source_table = only_source order by s.source_table
     loop
+        -- Once, and not beside the row, whose columns may have the names of a profile's.
+        execute format('select %s from (select ($1).*) as accord_profile', private.recipe_sql(source, 'accord_profile'))
+        into recipe using examined;
         return query execute format(
             $sql$
-            with wanted as (
+            with wanted as not materialized (
                 select %2$s collate "C" as id, %7$s as fingerprint
                 from %1$s as %3$I
-                cross join (select ($1).*) as accord_profile
                 where coalesce((%4$s
                 )::boolean, false)
-            ), chunks as (
+            ), copies as not materialized (
+                select r.source_id as id, r.fingerprint, r.is_given, r.chunk_count
+                from private.embedded_rows as r
+                where r.profile = %5$L and r.source_table = %6$L
+            ), differing as materialized (
+                select
+                    coalesce(w.id, c.id) as id,
+                    case when w.id is null then 'orphan' when c.id is null then 'missing' else 'stale' end as problem,
+                    case
+                        when w.id is null then 'its row is gone or not published'
+                        when c.id is null then 'nothing is embedded'
+                        else 'the text has changed since'
+                    end as detail
+                from wanted as w
+                full join copies as c on c.id = w.id
+                where w.id is null or c.id is null or (not c.is_given and c.fingerprint <> w.fingerprint)
+            ), expected as materialized (
+                -- What a row of so many chunks adds to the sums below.
+                select n, (sum(case when n > 0 then %8$s else 0 end) over (order by n))::bigint as first,
+                    (sum(case when n > 0 then %9$s else 0 end) over (order by n))::bigint as second
+                from generate_series(0, (select max(c.chunk_count) from copies as c)) as n
+            ), sums as materialized (
+                -- Whether each row has the chunks 0, 1, 2 … up to its last: told by two sums over all of them, in which a
+                -- fault would have to cancel itself out by a chance of one in billions. Grouping a million chunks by their
+                -- rows costs as much as all the rest, and is done only where the sums differ.
+                select found.n = known.n and found.first = known.first and found.second = known.second as agree
+                from (
+                    select count(*) as n, coalesce(sum(%10$s * %8$s), 0) as first, coalesce(sum(%11$s * %9$s), 0) as second
+                    from (
+                        select e.source_id as id, e.chunk_index + 1 as n
+                        from public.documentation_embeddings as e
+                        where e.profile = %5$L and e.source_table = %6$L
+                    ) as k
+                ) as found
+                cross join (
+                    select
+                        coalesce(sum(k.chunk_count), 0) as n, coalesce(sum(%10$s * x.first), 0) as first,
+                        coalesce(sum(%11$s * x.second), 0) as second
+                    from copies as k
+                    join expected as x on x.n = k.chunk_count
+                ) as known
+            ), chunks as not materialized (
                 select
                     e.source_id as id, count(*) as chunk_count, count(distinct e.chunk_index) as places,
                     max(e.chunk_index) + 1 as last_index
                 from public.documentation_embeddings as e
                 where e.profile = %5$L and e.source_table = %6$L
                 group by e.source_id
-            ), copies as (
-                select
-                    coalesce(r.source_id, c.id) as id, r.source_id is not null as is_known, r.fingerprint, r.is_given, r.chunk_count,
-                    coalesce(c.chunk_count, 0) as found_chunks, coalesce(c.places, 0) as places, coalesce(c.last_index, 0) as last_index
-                from (select * from private.embedded_rows where profile = %5$L and source_table = %6$L) as r
-                full join chunks as c on c.id = r.source_id
+            ), incomplete as materialized (
+                -- No chunk is without its copy: a foreign key sees to that.
+                select c.id, c.chunk_count, coalesce(k.chunk_count, 0) as found_chunks
+                from copies as c
+                left join chunks as k on k.id = c.id
+                where not (select agree from sums) and (
+                    coalesce(k.chunk_count, 0) <> c.chunk_count
+                    or coalesce(k.places, 0) <> c.chunk_count
+                    or coalesce(k.last_index, 0) <> c.chunk_count
+                )
             ), problems as (
-                select
-                    coalesce(w.id, c.id) as id,
+                select d.id, d.problem, d.detail from differing as d
+                union all
+                select i.id, case when i.found_chunks < i.chunk_count then 'missing' else 'duplicate' end,
                     case
-                        when w.id is null then 'orphan'
-                        when c.is_known is not true then 'missing'
-                        when not c.is_given and c.fingerprint <> w.fingerprint then 'stale'
-                        when c.found_chunks < c.chunk_count then 'missing'
-                        else 'duplicate'
-                    end as problem,
-                    case
-                        when w.id is null then 'its row is gone or not published'
-                        when c.is_known is not true then 'nothing is embedded'
-                        when not c.is_given and c.fingerprint <> w.fingerprint then 'the text has changed since'
-                        when c.found_chunks = c.chunk_count then 'chunks out of place'
-                        else format('%%s chunks where %%s belong', c.found_chunks, c.chunk_count)
-                    end as detail
-                from wanted as w
-                full join copies as c on c.id = w.id
-                where w.id is null or c.is_known is not true or (not c.is_given and c.fingerprint <> w.fingerprint)
-                    or c.found_chunks <> c.chunk_count or c.places <> c.chunk_count or c.last_index <> c.chunk_count
+                        when i.found_chunks = i.chunk_count then 'chunks out of place'
+                        else format('%%s chunks where %%s belong', i.found_chunks, i.chunk_count)
+                    end
+                from incomplete as i
+                where not exists (select from differing as d where d.id = i.id)
             )
             select %6$L, p.id, %5$L, p.problem, p.detail,
                 (
@@ -80,12 +119,15 @@ begin
             source.relation, private.source_key(source), private.name_of(source.relation), source.published,
             examined.name, source.source_table,
             private.fingerprint_sql(
-                private.recipe_sql(source, 'accord_profile'),
+                quote_literal(recipe),
                 case when private.template_columns(examined.template) = '{}' then 'null'
                     else private.fields_sql(private.template_columns(examined.template)) end,
                 format(E'coalesce((%s\n)::text, '''')', source.content)
-            )
-        ) using examined;
+            ),
+            -- Small enough that a row of a hundred thousand chunks does not overflow.
+            '(hashint8extended(n, 1) & 4194303)', '(hashint8extended(n, 2) & 4194303)',
+            '(hashtextextended(k.id, 1) & 4194303)', '(hashtextextended(k.id, 2) & 4194303)'
+        );
     end loop;
     return query
     select r.source_table, r.source_id, r.profile, 'wrong_profile', 'its profile is gone', null
@@ -125,17 +167,19 @@ comment on function public.verify_embeddings(text) is
 revoke all on function public.verify_embeddings(text) from public, anon, authenticated;
 grant execute on function public.verify_embeddings(text) to authenticated, service_role;
 
-create function private.count_eligible(source private.embedding_sources) returns bigint
+create function private.count_eligible(source_table text) returns bigint
 language plpgsql
 stable
-security definer -- reads sources past their policies
+security definer -- reads sources past their policies, by the expressions that are registered and no others
 set search_path = ''
 set timezone = 'UTC'
 set datestyle = 'ISO'
 as $$
 declare
+    source private.embedding_sources;
     eligible bigint;
 begin
+    select s.* into source from private.embedding_sources as s where s.source_table = count_eligible.source_table;
     execute format(
         E'select count(*) from %s as %I where coalesce((%s\n)::boolean, false)',
         source.relation, private.name_of(source.relation), source.published
@@ -143,9 +187,9 @@ begin
     return eligible;
 end
 $$;
-comment on function private.count_eligible(private.embedding_sources) is 'How many rows of a source are to be embedded.';
-revoke all on function private.count_eligible(private.embedding_sources) from public;
-grant execute on function private.count_eligible(private.embedding_sources) to authenticated, service_role;
+comment on function private.count_eligible(text) is 'How many rows of a source are to be embedded.';
+revoke all on function private.count_eligible(text) from public;
+grant execute on function private.count_eligible(text) to authenticated, service_role;
 
 create function private.count_embedded(source_table text, profile text) returns bigint
 language sql
@@ -192,15 +236,17 @@ set datestyle = 'ISO'
 as $$
 declare
     source private.embedding_sources;
+    -- As the triggers write it: the same row under another spelling would be another copy.
+    canonical text;
 begin
     perform private.require_admin();
     source := private.require_source(source_table);
     begin
         -- An id that cannot be one of this table's would fail whole batches later on.
         execute format(
-            'select from %s as %I where %s', source.relation, private.name_of(source.relation),
+            'select %s from %s as %I where %s', private.source_key(source), source.relation, private.name_of(source.relation),
             private.source_match(source, quote_literal(source_id))
-        );
+        ) into canonical;
     exception when data_exception then
         raise exception '"%" cannot be a key of %: %', source_id, source_table, sqlerrm
             using errcode = 'invalid_parameter_value', hint = case cardinality(source.key_columns)
@@ -208,12 +254,39 @@ begin
                 else format('The key is a JSON object of %s.', array_to_string(source.key_columns, ', '))
             end;
     end;
-    perform private.enqueue_embeddings(source.source_table, array[source_id], 'update', content);
+    perform private.enqueue_embeddings(source.source_table, array[coalesce(canonical, source_id)], 'update', content);
 end
 $$;
 comment on function public.enqueue_embedding(text, text, text) is 'Has one row embedded again; content, if given, in place of its own text until its next edit.';
 revoke all on function public.enqueue_embedding(text, text, text) from public, anon, authenticated;
 grant execute on function public.enqueue_embedding(text, text, text) to authenticated, service_role;
+
+create function private.resync(profile text, only_source text default null) returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+    differing record;
+    enqueued bigint := 0::bigint;
+begin
+    for differing in
+        -- A text that somebody gave is in the queue alone, and stays the row's until its next edit.
+        select v.source_table, q.content, array_agg(distinct v.source_id) as ids
+        from private.embedding_problems(resync.profile, only_source) as v
+        left join public.embedding_sync_queue as q on q.source_table = v.source_table and q.source_id = v.source_id
+        -- What waits already is on its way, and what has failed waits for a person.
+        where v.queued is null
+        group by v.source_table, q.content
+        order by v.source_table
+    loop
+        perform private.enqueue_embeddings(differing.source_table, differing.ids, 'update', differing.content);
+        enqueued := enqueued + cardinality(differing.ids);
+    end loop;
+    return enqueued;
+end
+$$;
+comment on function private.resync(text, text) is 'Queues the rows whose copies in a profile differ, and gives their number.';
+revoke all on function private.resync(text, text) from public;
 
 create function public.resync_embeddings(source_table text default null) returns bigint
 language plpgsql
@@ -223,8 +296,6 @@ set statement_timeout = '5min'
 as $$
 declare
     active text := (select p.name from private.embedding_profiles as p where p.state = 'active');
-    differing record;
-    enqueued bigint := 0::bigint;
 begin
     perform private.require_admin();
     if source_table is not null then
@@ -237,18 +308,7 @@ begin
         where resync_embeddings.source_table is null or s.source_table = resync_embeddings.source_table;
         return private.advance_backfills();
     end if;
-    for differing in
-        select v.source_table, array_agg(distinct v.source_id) as ids
-        from private.embedding_problems(active, resync_embeddings.source_table) as v
-        -- What waits already is on its way, and what has failed waits for a person.
-        where v.queued is null
-        group by v.source_table
-        order by v.source_table
-    loop
-        perform private.enqueue_embeddings(differing.source_table, differing.ids, 'update');
-        enqueued := enqueued + cardinality(differing.ids);
-    end loop;
-    return enqueued;
+    return private.resync(active, resync_embeddings.source_table);
 end
 $$;
 comment on function public.resync_embeddings(text) is 'Has exactly those rows embedded again whose copies differ, see verify_embeddings(). Gives their number.';
@@ -368,7 +428,7 @@ from (
 join private.embedding_sources as source on source.source_table = counted.source_table
 left join private.embedding_profiles as active on active.state = 'active'
 cross join lateral (
-    select private.count_eligible(source) as eligible, private.count_embedded(source.source_table, active.name) as embedded
+    select private.count_eligible(counted.source_table) as eligible, private.count_embedded(source.source_table, active.name) as embedded
 ) as coverage;
 comment on view public.embedding_sync_status is 'Each source at a glance: what waits, since when, how fast it goes and how long it will take.';
 revoke all on public.embedding_sync_status from anon, authenticated;
@@ -399,7 +459,7 @@ select
 from private.embedding_profiles as p
 cross join lateral (
     select
-        coalesce(sum(private.count_eligible(s)), 0) as eligible,
+        coalesce(sum(private.count_eligible(s.source_table)), 0) as eligible,
         coalesce(sum(private.count_embedded(s.source_table, p.name)), 0) as embedded
     from private.embedding_sources as s
 ) as coverage;
@@ -559,8 +619,11 @@ as $$
     -- Three rounds of the schedule; a server that has just started has had none.
     select
         'schedules tick',
-        ticks.last_run > now() - interval '15 minutes' or pg_postmaster_start_time() > now() - interval '15 minutes'
-            or wanted_since.at > now() - interval '15 minutes',
+        coalesce(
+            ticks.last_run > now() - interval '15 minutes' or pg_postmaster_start_time() > now() - interval '15 minutes'
+                or wanted_since.at > now() - interval '15 minutes',
+            false
+        ),
         coalesce('last run ' || to_char(ticks.last_run at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'no run yet'),
         case
             when ticks.last_run > now() - interval '15 minutes' or pg_postmaster_start_time() > now() - interval '15 minutes'

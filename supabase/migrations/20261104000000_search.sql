@@ -99,7 +99,7 @@ begin
     end if;
     if active.name <> profile then
         raise exception 'The question was embedded with "%", the texts with "%"', profile, active.name
-            using errcode = 'object_not_in_prerequisite_state', hint = 'Ask search_profile() again: another profile has just taken its place.';
+            using errcode = 'PT409', hint = 'Ask search_profile() again: another profile has just taken its place.';
     end if;
     loop
         select coalesce(jsonb_agg(jsonb_build_object(
@@ -122,7 +122,7 @@ begin
                 select jsonb_object_agg(accord_hit.id, found.content)
                 from unnest($1) as accord_hit (id)
                 join lateral (
-                    select to_jsonb(%2$I) as content from %1$s as %2$I where %3$s and coalesce((%4$s
+                    select (select to_jsonb(accord_row) from (select %2$I.*) as accord_row) as content from %1$s as %2$I where %3$s and coalesce((%4$s
                     )::boolean, false)
                 ) as found on true
                 $sql$,

@@ -165,7 +165,8 @@ describe("accord profile", () => {
     expect(prepared.out).toContain(`${name} is being built, behind every edit.`);
     const tooEarly = await profile("activate", name);
     expect(tooEarly.error).toMatch(/Profile "lexical:words-1:1536:64\/0" lacks \d+ of \d+ rows/);
-    expect(tooEarly.code).toBe(1);
+    expect(tooEarly.error).toContain("With force it is activated as it is.");
+    expect(tooEarly.code).toBe(3);
     await accord(["process", ...here()]);
     expect((await profile()).out).toMatch(/lexical:words-1:1536:64\/0 +building +(\d+) of \1 +built/);
     expect((await profile("activate", name)).out).toBe(`Search uses ${name} from now on.\n`);

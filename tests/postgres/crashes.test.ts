@@ -126,18 +126,19 @@ class Scene {
 
 /** Keeps every worker from writing its copies; `arrived` gives the server process of the first one that tries. */
 async function holdWriters(client: pg.Client): Promise<{ arrived(): Promise<number>; release(): Promise<void> }> {
-  const lock = "hashtextextended('accord embedding profiles', 0)";
-  await client.query(`select pg_advisory_lock(${lock})`);
+  await client.query("begin; lock table private.embedded_rows in exclusive mode");
   return {
     arrived: () =>
       vi.waitUntil(async () => {
+        // A transaction sees who is active as it was when it first looked.
+        await client.query("select pg_stat_clear_snapshot()");
         const { rows: [row] } = await client.query<{ pid: number }>(
           `select pid from pg_stat_activity
            where datname = current_database() and wait_event_type = 'Lock' and query like '%finish_embedding_jobs%'`,
         );
         return row?.pid;
       }, { timeout: 30_000, interval: 20 }),
-    release: async () => void await client.query(`select pg_advisory_unlock(${lock})`),
+    release: async () => void await client.query("commit"),
   };
 }
 

@@ -13,7 +13,7 @@ const RUNS_EXPRESSIONS = new Set([
   "private.counted_columns(private.embedding_sources)",
   "private.eligible(uuid[])",
   "private.advance_backfill(text,integer)",
-  "private.count_eligible(private.embedding_sources)",
+  "private.count_eligible(text)",
   "private.embedding_problems(text,text)",
   "read_embedding_jobs(uuid[])",
   "search_documentation(text,text,integer,text[])",

@@ -12,10 +12,11 @@ const rested = (tx: Session) =>
   tx.query("update private.embedding_providers set paused_until = clock_timestamp() - interval '1 s'");
 
 const account = (tx: Session, entry: Record<string, unknown>, knownFailures = 0, profile = SMALL.name) =>
-  tx.query("select public.account_embedding_usage($1, $2, $3)", [
+  tx.query("select public.account_embedding_usage($1, $2, $3, $4)", [
     profile,
     knownFailures,
     JSON.stringify([{ sourceTable: "test_rows", requests: 1, ...entry }]),
+    entry.tokens !== 0,
   ]);
 
 const another = (tx: Session) => new SqlWorker(tx, SMALL);
@@ -277,7 +278,7 @@ test(
       const call of [
         "public.pause_embedding_provider('test', 'x')",
         "public.take_embedding_rate('test', 0, 1)",
-        "public.account_embedding_usage('test:small:2', 0, '[]')",
+        "public.account_embedding_usage('test:small:2', 0, '[]', true)",
       ]
     ) expect((await refusalOf(tx, `select ${call}`)).code).toBe("42501");
   }),

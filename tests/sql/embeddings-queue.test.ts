@@ -213,6 +213,33 @@ test(
 );
 
 test(
+  "a row that is asked for under another spelling of its key has one copy",
+  onThreeRows(async (tx, worker) => {
+    await tx.query("select public.enqueue_embedding('test_rows', '001')");
+    expect(await states(tx)).toEqual(["1 pending 0", "2 pending 0", "3 pending 0"]);
+    await worker.finish((await worker.claim()).map((job) => embedded(job)));
+    expect(await copies(tx)).toEqual(["1 one", "2 two", "3 three"]);
+  }),
+);
+
+test(
+  "search gives the whole row of a table that has a column of its own name",
+  onThreeRows(async (tx, worker) => {
+    await tx.query(`
+      create table public.test_word (id int primary key, test_word text);
+      insert into public.test_word values (1, 'mot');
+      select public.register_embedding_source('public.test_word', 'test_word.test_word')`);
+    await worker.finish((await worker.claim()).map((job) => embedded(job)));
+    const found = await valueOf<{ row: unknown }[]>(
+      tx,
+      "select public.search_documentation('[1,0]', $1, 10, '{test_word}')",
+      [PROFILE],
+    );
+    expect(found.map(({ row }) => row)).toEqual([{ id: 1, test_word: "mot" }]);
+  }),
+);
+
+test(
   "the status counts each table by itself, also one with nothing to do",
   onThreeRows(async (tx, worker) => {
     await worker.claim(1);

@@ -178,10 +178,15 @@ test.each([
   ["public.test_notes", "(select answer from public.faq_items limit 1)", /read other rows$/],
   ["public.embedding_sync_status", "source_table", /is not a table$/],
   ["public.test_keyless", "body", /^Table public.test_keyless has no primary key$/],
+  ["public.test_parted", "body", /is not a table$/],
+  ["public.test_part", "body", /is not a table$/],
 ])("%s with the content %s is refused, and nothing is changed", async (table, content, said) => {
   await inVain(async (tx) => {
     await tx.query(TABLES);
-    await tx.query("create table public.test_keyless (body text)");
+    await tx.query(`
+      create table public.test_keyless (body text);
+      create table public.test_parted (id int primary key, body text) partition by list (id);
+      create table public.test_part partition of public.test_parted for values in (1)`);
     const { message, hint } = await refusalOf(tx, "select public.register_embedding_source($1, $2)", [table, content]);
     expect(message).toMatch(said);
     expect(hint).toBeTruthy();

@@ -76,7 +76,7 @@ function watched(queue: JobQueue, reach: (step: Step) => Promise<void>): JobQueu
       return claim;
     },
     read: (tokens) => after("read", queue.read(tokens)),
-    account: (profile, knownFailures, entries) => after("accounted", queue.account(profile, knownFailures, entries)),
+    account: (...usage) => after("accounted", queue.account(...usage)),
     stock: (profile, chunks) => after("stocked", queue.stock(profile, chunks)),
     finish: async (results) => {
       await reach("finishing");

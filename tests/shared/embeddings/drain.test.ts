@@ -367,6 +367,7 @@ describe("a provider that has failed before", () => {
         profile: FAKE_PROFILE.name,
         knownFailures: 2,
         entries: [{ sourceTable: "leaves", requests: 1, tokens: 2, unchanged: 0, reused: 0 }],
+        hasAnswered: true,
       },
     ]);
     expect(report).toMatchObject({ completed: 5, usage: { requests: 1, tokens: 2 }, stopped: null });
@@ -381,6 +382,7 @@ describe("a provider that has failed before", () => {
     });
     const report = await run(queue, embedder);
     expect(queue.pauses).toEqual([{ provider: "openai", message: "still down", seconds: null }]);
+    expect(queue.of("account")).toMatchObject([{ hasAnswered: false }]);
     expect(report).toMatchObject({ completed: 5, stopped: { code: "unavailable" } });
   });
 
@@ -450,6 +452,22 @@ describe("the ledger", () => {
     expect(new Set(queue.ledger.map(({ sourceTable }) => sourceTable)).size).toBe(3);
     expect(report).toMatchObject({ claimed: 90, completed: 88, failed: 2 });
   });
+});
+
+it("a row whose text cannot be read is charged by itself, and holds up nobody", async () => {
+  const queue = fakeQueue({
+    rows: rows(20),
+    meet: (name, args) => {
+      if (name === "read" && JSON.stringify(args).includes(`"${rows(20)[7]?.id}"`)) {
+        throw new DatabaseError("division by zero", { details: { code: "22012" } });
+      }
+    },
+  });
+  const report = await run(queue, fakeEmbedder());
+  expect(report).toMatchObject({ completed: 19, failed: 1, stopped: null });
+  expect(queue.finished.flat().filter(({ failure }) => failure !== undefined)).toMatchObject([
+    { token: rows(20)[7]?.id, failure: { message: "Its text cannot be read. division by zero", permanent: false } },
+  ]);
 });
 
 describe("a run that breaks", () => {

@@ -151,8 +151,8 @@ export function fakeQueue(options: FakeOptions): FakeQueue {
         queue.pauses.push({ provider, message, seconds });
         return seconds ?? 5;
       }),
-    account: (profile, knownFailures, entries) =>
-      called("account", { profile, knownFailures, entries }, () => void queue.ledger.push(...entries)),
+    account: (profile, knownFailures, entries, hasAnswered) =>
+      called("account", { profile, knownFailures, entries, hasAnswered }, () => void queue.ledger.push(...entries)),
     end: () => called("end", null, () => due.length),
   };
   return queue;

@@ -15,7 +15,7 @@ export const onBareGround = (work: (tx: Session) => Promise<void>, url?: string)
   inVain(async (tx) => {
     // The queue first and then the profiles, as workers and the other suites take them.
     await tx.query("delete from public.embedding_sync_queue");
-    await tx.query("select private.lock_profiles(is_writer => false)");
+    await tx.query("select private.lock_profiles()");
     await tx.query(`
       delete from private.embedding_workers;
       delete from private.embedding_backfills;
