@@ -16,6 +16,8 @@ export interface Project {
   rpc: Rpc;
   /** All rows of a table or view of the API. */
   rows(table: string): Promise<unknown>;
+  /** How many rows of a table a filter of the API lets through, such as `status=eq.failed`. */
+  count(table: string, filter: string): Promise<number>;
   /** One request to an Edge Function; an answer that is no success is an error with the function's own words. */
   callFunction(name: string, options?: { method?: "GET" | "POST"; body?: unknown }): Promise<unknown>;
 }
@@ -39,8 +41,8 @@ export function openProject(options: { url: string | undefined; environment: Nod
     throw new UsageError(`${url} needs a key: put a secret key (sb_secret_…) of the project into SUPABASE_SECRET_KEY.`);
   }
 
-  async function request(path: string, init: RequestInit): Promise<unknown> {
-    const headers = { apikey: key ?? "", "content-type": "application/json" };
+  async function send(path: string, init: RequestInit): Promise<{ response: Response; text: string }> {
+    const headers = { apikey: key ?? "", "content-type": "application/json", ...init.headers };
     let response: Response;
     try {
       response = await fetch(url + path, { ...init, headers, signal: AbortSignal.timeout(TIMEOUT_MS) });
@@ -48,14 +50,25 @@ export function openProject(options: { url: string | undefined; environment: Nod
       throw new AccordError("unreachable", `${url} does not answer (${reasonOf(cause)}). ${wayTo(isLocal)}`, { cause });
     }
     const text = await response.text();
-    if (response.ok) return text === "" ? null : JSON.parse(text);
-    throw errorOf(response, text, path);
+    if (!response.ok) throw errorOf(response, text, path);
+    return { response, text };
+  }
+
+  async function request(path: string, init: RequestInit): Promise<unknown> {
+    const { text } = await send(path, init);
+    return text === "" ? null : JSON.parse(text);
   }
 
   return {
     url,
     rpc: (name, args = {}) => request(`/rest/v1/rpc/${name}`, { method: "POST", body: JSON.stringify(args) }),
     rows: (table) => request(`/rest/v1/${table}?select=*`, { method: "GET" }),
+    count: async (table, filter) => {
+      const path = `/rest/v1/${table}?${filter}`;
+      const { response } = await send(path, { method: "HEAD", headers: { prefer: "count=exact" } });
+      // Such as */24.
+      return z.coerce.number().int().parse(response.headers.get("content-range")?.split("/")[1]);
+    },
     callFunction: (name, { method = "POST", body = {} } = {}) =>
       request(`/functions/v1/${name}`, method === "GET" ? { method } : { method, body: JSON.stringify(body) }),
   };

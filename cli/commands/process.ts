@@ -1,7 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
-import { z } from "zod";
 import { DrainReport, emptyReport } from "../../shared/embeddings/report.ts";
-import { SourceStatus } from "../../shared/embeddings/status.ts";
 import type { Command, CommandContext } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
 
@@ -55,11 +53,10 @@ export const process: Command = {
 function showBar({ project, output }: CommandContext): () => Promise<void> {
   if (!output.isWatched) return () => Promise.resolve();
   const stop = new AbortController();
-  const drawn = (async () => {
+  const draw = async () => {
     let most = 0;
     while (!stop.signal.aborted) {
-      const sources = z.array(SourceStatus).parse(await project.rows("embedding_sync_status"));
-      const open = sources.reduce((sum, { pending, processing }) => sum + pending + processing, 0);
+      const open = await project.count("embedding_sync_queue", "status=in.(pending,processing)");
       most = Math.max(most, open);
       const done = most === 0 ? BAR_WIDTH : Math.round(((most - open) / most) * BAR_WIDTH);
       output.redraw(`${"█".repeat(done)}${"░".repeat(BAR_WIDTH - done)} ${most - open} of ${most}`);
@@ -68,7 +65,11 @@ function showBar({ project, output }: CommandContext): () => Promise<void> {
       });
     }
     output.redraw("");
-  })();
+  };
+  // The work goes on where the bar cannot.
+  const drawn = draw().catch((error: unknown) => {
+    output.redraw(`How far it is cannot be told: ${error instanceof Error ? error.message : String(error)}\n`);
+  });
   return async () => {
     stop.abort();
     await drawn;

@@ -43,7 +43,10 @@ export class Accounts {
       for (const { input, tokens } of missing) {
         if (!vectors.has(input) || paid.has(input)) {
           // The same text again within this portion is paid for once.
-          if (paid.has(input)) this.#entryOf(job.sourceTable).reused += tokens;
+          if (paid.has(input)) {
+            this.#entryOf(job.sourceTable).reused += tokens;
+            this.#report.tokensSaved += tokens;
+          }
           continue;
         }
         paid.add(input);

@@ -61,6 +61,12 @@ create table private.embedding_sources (
 comment on table private.embedding_sources is 'Tables whose rows are embedded; see register_embedding_source().';
 alter table private.embedding_sources enable row level security;
 
+create view private.present_sources with (security_invoker = true) as
+select s.*
+from private.embedding_sources as s
+where exists (select from pg_catalog.pg_class as c where c.oid = s.relation);
+comment on view private.present_sources is 'The sources whose tables have not been dropped. Whoever reads a source asks here.';
+
 -- Queue ---------------------------------------------------------------------------------------------------------------
 
 create table public.embedding_sync_queue (
@@ -216,7 +222,10 @@ begin
     if not found then
         return null;
     end if;
-    select s.* into source from private.embedding_sources as s where s.source_table = advance_backfill.source_table;
+    select s.* into source from private.present_sources as s where s.source_table = advance_backfill.source_table;
+    if not found then
+        return null;
+    end if;
     if backfill.phase = 'rows' then
         execute format(
             $sql$
@@ -484,6 +493,19 @@ end
 $$;
 revoke all on function private.drop_source_triggers(regclass) from public;
 
+create function private.rewrites_updates(relation regclass) returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from pg_catalog.pg_trigger as t
+        where t.tgrelid = relation and not t.tgisinternal and t.tgtype & 2 = 2 and t.tgtype & 16 = 16
+    );
+$$;
+comment on function private.rewrites_updates(regclass) is 'Whether a BEFORE trigger may change columns that an UPDATE does not name.';
+revoke all on function private.rewrites_updates(regclass) from public;
+
 create function private.create_source_triggers(source private.embedding_sources, counted name[]) returns void
 language plpgsql
 set search_path = ''
@@ -492,10 +514,7 @@ declare
     relation_name name := private.name_of(source.relation);
     prefix text := left(relation_name, 30) || '_' || substr(md5(source.source_table), 1, 8);
     -- `update of` overlooks what a BEFORE trigger rewrites and what is generated: then the condition alone decides.
-    sees_all boolean := exists (
-        select from pg_catalog.pg_trigger as t
-        where t.tgrelid = source.relation and not t.tgisinternal and t.tgtype & 2 = 2 and t.tgtype & 16 = 16
-    ) or exists (
+    sees_all boolean := private.rewrites_updates(source.relation) or exists (
         select from pg_catalog.pg_attribute as a
         where a.attrelid = source.relation and a.attname = any (counted) and a.attgenerated <> ''
     );
@@ -706,16 +725,40 @@ comment on function public.register_embedding_source(regclass, text, text, integ
     'Keeps a table embedded from now on, what is in it included. Called again with the same expressions, it changes nothing.';
 revoke all on function public.register_embedding_source(regclass, text, text, integer, integer) from public, anon, authenticated, service_role;
 
+create function private.forget_source(source_table text) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    -- The queue first: whoever holds a row of it writes copies, and these ask for the source.
+    delete from public.embedding_sync_queue as q where q.source_table = forget_source.source_table;
+    delete from private.embedding_sources as s where s.source_table = forget_source.source_table;
+end
+$$;
+comment on function private.forget_source(text) is 'Removes a source with its copies and what waits for them.';
+revoke all on function private.forget_source(text) from public;
+
+create function private.forget_dropped_sources() returns void
+language sql
+set search_path = ''
+as $$
+    -- A table that is dropped has deleted its rows, though no trigger has told so.
+    select private.forget_source(s.source_table)
+    from private.embedding_sources as s
+    where not exists (select from private.present_sources as p where p.source_table = s.source_table);
+$$;
+comment on function private.forget_dropped_sources() is 'Forgets sources whose tables were dropped. Called by the schedule.';
+revoke all on function private.forget_dropped_sources() from public;
+
 create function public.unregister_embedding_source(source regclass) returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
-    left_source text;
+    left_source constant text := (select s.source_table from private.embedding_sources as s where s.relation = source);
 begin
     perform private.drop_source_triggers(source);
-    delete from private.embedding_sources where relation = source returning embedding_sources.source_table into left_source;
-    delete from public.embedding_sync_queue where source_table = left_source;
+    perform private.forget_source(left_source);
     if left_source is null then
         raise exception '% is not registered', source
             using errcode = 'invalid_parameter_value', hint = 'embedding_sync_status lists what is.';

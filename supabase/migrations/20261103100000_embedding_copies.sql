@@ -204,7 +204,7 @@ as $$
 declare
     source private.embedding_sources;
 begin
-    for source in select s.* from private.embedding_sources as s loop
+    for source in select s.* from private.present_sources as s order by s.source_table loop
         perform private.require_columns(source.relation, private.template_columns(made.template), made.template);
     end loop;
     insert into private.embedding_profiles values (made.*);
@@ -217,7 +217,7 @@ begin
         'alter table private.%I add constraint dimensions_are_the_profiles check (extensions.vector_dims(embedding) = %s)',
         private.partition_of(made.name), made.dimensions
     );
-    for source in select s.* from private.embedding_sources as s loop
+    for source in select s.* from private.present_sources as s order by s.source_table loop
         -- The columns of its template count from now on.
         if private.template_columns(made.template) <> '{}' then
             execute format('lock table %s in share row exclusive mode', source.relation);
@@ -474,7 +474,7 @@ begin
     end if;
     select count(distinct (v.source_table, v.source_id)) into wrong from private.embedding_problems(profile.name) as v;
     if wrong > 0 and not force then
-        select coalesce(sum(private.count_eligible(s.source_table)), 0)::bigint into eligible from private.embedding_sources as s;
+        select coalesce(sum(private.count_eligible(s.source_table)), 0)::bigint into eligible from private.present_sources as s;
         raise exception 'Profile "%" lacks % of % rows', profile.name, wrong, greatest(eligible, wrong)
             using errcode = 'PT409', hint = case profile.state
                 when 'building' then 'It is being built: see embedding_profile_status. With force it is activated as it is.'

@@ -244,27 +244,28 @@ language plpgsql
 set search_path = ''
 as $$
 declare
-    budget record;
+    told record;
 begin
-    for budget in select b.* from private.embedding_budgets() as b loop
-        if budget.budget > 0 and budget.spent >= budget.budget * 0.8 then
-            -- Once, and once more when it is used up or no longer is.
-            if not exists (
-                select from public.alerts as a
-                where a.kind = 'embedding_budget' and a.subject = budget.period and a.resolved_at is null
-                    and (budget.spent >= budget.budget) = (a.message like '%used up%')
-            ) then
-                perform private.raise_alert('embedding_budget', budget.period, format(
-                    'Embeddings have cost $%s of the %s budget of $%s%s. Raise the setting embedding_%s_budget_usd, or wait.',
-                    round(budget.spent, 4), budget.period, budget.budget,
-                    case when budget.spent >= budget.budget then ': it is used up, and nothing is embedded' else '' end, budget.period
-                ));
-            end if;
-        elsif exists (
-            select from public.alerts as a
-            where a.kind = 'embedding_budget' and a.subject = budget.period and a.resolved_at is null
-        ) then
-            perform private.resolve_alert('embedding_budget', budget.period);
+    -- Two problems, so that the second is heard of as well: with the first one a person has time, with the second none.
+    for told in
+        select
+            b.period, b.spent, b.budget, watched.kind,
+            b.budget > 0 and b.spent >= b.budget * watched.reaches and b.spent < b.budget * watched.below as is_so,
+            exists (
+                select from public.alerts as a where a.kind = watched.kind and a.subject = b.period and a.resolved_at is null
+            ) as is_open
+        from private.embedding_budgets() as b
+        cross join (values ('embedding_budget', 0.8, 1.0), ('embedding_budget_spent', 1.0, 'Infinity'::numeric)) as watched (kind, reaches, below)
+    loop
+        -- Once, and not with each request.
+        if told.is_so and not told.is_open then
+            perform private.raise_alert(told.kind, told.period, format(
+                'Embeddings have cost $%s of the %s budget of $%s%s. Raise the setting embedding_%s_budget_usd, or wait.',
+                round(told.spent, 4), told.period, told.budget,
+                case told.kind when 'embedding_budget_spent' then ': it is used up, and nothing is embedded' else '' end, told.period
+            ));
+        elsif told.is_open and not told.is_so then
+            perform private.resolve_alert(told.kind, told.period);
         end if;
     end loop;
 end

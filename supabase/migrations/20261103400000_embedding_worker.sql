@@ -169,6 +169,7 @@ declare
     wanted integer;
     called bigint;
 begin
+    perform private.forget_dropped_sources();
     perform private.advance_backfills();
     perform private.advance_profiles();
     perform private.watch_embeddings();
@@ -304,7 +305,7 @@ declare
 begin
     for source in
         select s.*
-        from private.embedding_sources as s
+        from private.present_sources as s
         where s.source_table in (
             select q.source_table from public.embedding_sync_queue as q where q.lease_token = any (tokens)
         )
@@ -433,7 +434,7 @@ declare
 begin
     for source in
         select s.*
-        from private.embedding_sources as s
+        from private.present_sources as s
         where s.source_table in (
             select q.source_table from public.embedding_sync_queue as q where q.lease_token = any (tokens)
         )
@@ -516,7 +517,7 @@ begin
     -- and waits for rows of the queue.
     for relation in
         select s.relation
-        from private.embedding_sources as s
+        from private.present_sources as s
         where s.source_table in (
             select q.source_table from public.embedding_sync_queue as q where q.lease_token = any (asked)
         )
@@ -708,6 +709,7 @@ create function public.end_embedding_worker(worker uuid, goes_on boolean default
 language plpgsql
 security definer -- as finish_embedding_jobs(); calls the next worker
 set search_path = ''
+set statement_timeout = '60s' -- the proof of a profile that is complete
 as $$
 declare
     due bigint;

@@ -27,7 +27,7 @@ declare
 begin
     select p.* into examined from private.embedding_profiles as p where p.name = embedding_problems.profile;
     for source in
-        select s.* from private.embedding_sources as s where only_source is null or s.source_table = only_source order by s.source_table
+        select s.* from private.present_sources as s where only_source is null or s.source_table = only_source order by s.source_table
     loop
         -- Once, and not beside the row, whose columns may have the names of a profile's.
         execute format('select %s from (select ($1).*) as accord_profile', private.recipe_sql(source, 'accord_profile'))
@@ -133,6 +133,12 @@ begin
     select r.source_table, r.source_id, r.profile, 'wrong_profile', 'its profile is gone', null
     from private.embedded_rows as r
     where not exists (select from private.embedding_profiles as p where p.name = r.profile)
+        and (only_source is null or r.source_table = only_source)
+    union all
+    select r.source_table, r.source_id, r.profile, 'orphan', 'its table was dropped', null
+    from private.embedded_rows as r
+    where r.profile = examined.name
+        and not exists (select from private.present_sources as p where p.source_table = r.source_table)
         and (only_source is null or r.source_table = only_source);
 end
 $$;
@@ -179,7 +185,10 @@ declare
     source private.embedding_sources;
     eligible bigint;
 begin
-    select s.* into source from private.embedding_sources as s where s.source_table = count_eligible.source_table;
+    select s.* into source from private.present_sources as s where s.source_table = count_eligible.source_table;
+    if not found then
+        return 0::bigint;
+    end if;
     execute format(
         E'select count(*) from %s as %I where coalesce((%s\n)::boolean, false)',
         source.relation, private.name_of(source.relation), source.published
@@ -213,11 +222,11 @@ as $$
 declare
     source private.embedding_sources;
 begin
-    select * into source from private.embedding_sources as s where s.source_table = require_source.source_table;
+    select * into source from private.present_sources as s where s.source_table = require_source.source_table;
     if not found then
         raise exception 'Table "%" is not registered', source_table
             using errcode = 'invalid_parameter_value', hint = coalesce(
-                'Registered are: ' || (select string_agg(s.source_table, ', ' order by s.source_table) from private.embedding_sources as s)
+                'Registered are: ' || (select string_agg(s.source_table, ', ' order by s.source_table) from private.present_sources as s)
                     || '; others join by register_embedding_source().',
                 'None is registered; tables join by register_embedding_source().'
             );
@@ -642,18 +651,24 @@ as $$
 
     select
         'triggers of ' || s.source_table,
-        count(*) filter (where t.tgenabled in ('O', 'A')) = 4,
+        standing.enabled = 4 and not standing.overlooks,
         case
-            when count(*) filter (where t.tgenabled in ('O', 'A')) = 4 then 'enabled'
-            else format('%s of 4 in place', count(*) filter (where t.tgenabled in ('O', 'A')))
+            when standing.enabled <> 4 then format('%s of 4 in place', standing.enabled)
+            when standing.overlooks then 'a BEFORE trigger was added since, whose changes they overlook'
+            else 'enabled'
         end,
-        case when count(*) filter (where t.tgenabled in ('O', 'A')) <> 4 then format(
+        case when standing.enabled <> 4 or standing.overlooks then format(
             'Run: select public.register_embedding_source(%L, %L, %L%s); select public.resync_embeddings(%L);',
             s.relation, s.content, s.published, coalesce(', ' || s.chunk_tokens, '') || coalesce(', ' || s.chunk_overlap, ''), s.source_table
         ) end
-    from private.embedding_sources as s
-    left join pg_catalog.pg_trigger as t on t.tgrelid = s.relation and t.tgname like 'accord\_embed\_%' and not t.tgisinternal
-    group by s.source_table, s.relation, s.content, s.published, s.chunk_tokens, s.chunk_overlap
+    from private.present_sources as s
+    cross join lateral (
+        select
+            count(*) filter (where t.tgenabled in ('O', 'A')) as enabled,
+            private.rewrites_updates(s.relation) and coalesce(bool_or(array_length(t.tgattr, 1) > 0), false) as overlooks
+        from pg_catalog.pg_trigger as t
+        where t.tgrelid = s.relation and t.tgname like 'accord\_embed\_%' and not t.tgisinternal
+    ) as standing
 
     union all
 

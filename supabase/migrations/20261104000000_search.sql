@@ -63,7 +63,7 @@ stable
 security definer -- the expressions of a source, for whoever searches
 set search_path = ''
 as $$
-    select s.* from private.embedding_sources as s where s.source_table = searchable_source.source_table;
+    select s.* from private.present_sources as s where s.source_table = searchable_source.source_table;
 $$;
 revoke all on function private.searchable_source(text) from public;
 grant execute on function private.searchable_source(text) to anon, authenticated, service_role;
@@ -113,7 +113,7 @@ begin
         rows := '{}'::jsonb;
         for name in select distinct c ->> 'sourceTable' from jsonb_array_elements(candidates) as c loop
             source := private.searchable_source(name);
-            continue when not has_table_privilege(source.relation, 'select');
+            continue when has_table_privilege(source.relation, 'select') is not true;
             ids := array(
                 select distinct c ->> 'sourceId' from jsonb_array_elements(candidates) as c where c ->> 'sourceTable' = name
             );

@@ -41,6 +41,7 @@ select set_has(
         ('private.embedding_wishes', 'nobody'),
         ('private.embedding_workers', 'nobody'),
         ('private.lease', 'nobody'),
+        ('private.present_sources', 'nobody'),
         ('private.settings', 'service_role: select'),
         ('public.alerts', 'authenticated: select; service_role: delete, insert, select, update'),
         ('public.alerts_id_seq', 'nobody'),

@@ -4,7 +4,9 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { LOCAL_SECRET_KEY, LOCAL_URL } from "../../cli/project.ts";
+import { process as processCommand } from "../../cli/commands/process.ts";
+import { createOutput } from "../../cli/output.ts";
+import { LOCAL_SECRET_KEY, LOCAL_URL, openProject } from "../../cli/project.ts";
 import { SECRET_KEY } from "../../local/keys.ts";
 import { readOptions } from "../../local/options.ts";
 import { launch, type Launched } from "../support/launch.ts";
@@ -124,6 +126,35 @@ describe("accord status", () => {
 });
 
 describe("accord process, resync, retry and search", () => {
+  describe("whoever watches", () => {
+    async function watch(count?: () => Promise<number>): Promise<{ code: number; drawn: string }> {
+      let drawn = "";
+      const output = createOutput((text) => (drawn += text), { color: false, isWatched: true });
+      const project = openProject({ url: stack.url, environment: {} });
+      const watched = count === undefined ? project : { ...project, count };
+      const { code } = await processCommand.run({
+        project: watched,
+        argument: "",
+        options: {},
+        force: false,
+        output,
+        now: new Date(),
+      });
+      return { code, drawn };
+    }
+
+    it("sees how far the queue is", async () => {
+      expect(await watch()).toEqual({ code: 0, drawn: expect.stringMatching(/█+░* \d+ of \d+/) as string });
+    });
+
+    it("is told when that cannot be seen, and the work goes on", async () => {
+      const { code, drawn } = await watch(() => Promise.reject(new Error("the API rests")));
+      expect(drawn).toContain("How far it is cannot be told: the API rests");
+      expect(drawn).toContain("rows agree");
+      expect(code).toBe(0);
+    });
+  });
+
   it("embed what waits, say what it cost, and find it", async () => {
     await database.query("select public.set_setting('embedding_wake', '\"manual\"')");
     await database.query(

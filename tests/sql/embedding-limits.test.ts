@@ -208,7 +208,7 @@ test(
 // Budgets
 
 const message = (tx: Session) =>
-  valueOf<string>(tx, "select message from public.alerts where kind = 'embedding_budget' and resolved_at is null");
+  valueOf<string>(tx, "select message from public.alerts where kind like 'embedding_budget%' and resolved_at is null");
 
 test(
   "at four fifths of a budget an alert is raised, at nine tenths edits alone go on, and at all of it nothing does",
@@ -226,6 +226,8 @@ test(
     expect((await worker.claim()).map(({ sourceId }) => sourceId)).toEqual(["2"]);
     expect(worker.idle).toBeNull();
     await account(tx, { tokens: 1_000_000 });
+    // Another problem than the first, so that it is sent as well.
+    expect(await alerts(tx)).toEqual(["embedding_budget_spent daily"]);
     expect(await message(tx)).toContain("used up");
     await tx.query("update public.test_rows set body = 'edited' where id = 3");
     expect(await worker.tokens(10)).toEqual([]);
@@ -240,10 +242,10 @@ test(
     await settle(tx, "embedding_daily_budget_usd", 1);
     await settle(tx, "embedding_monthly_budget_usd", 1);
     await account(tx, { tokens: 1_000_000 });
-    expect(await alerts(tx)).toEqual(["embedding_budget daily", "embedding_budget monthly"]);
+    expect(await alerts(tx)).toEqual(["embedding_budget_spent daily", "embedding_budget_spent monthly"]);
     await tx.query("update public.embedding_costs set day = day - 1");
     await tx.query("select private.watch_embeddings()");
-    expect(await alerts(tx)).not.toContain("embedding_budget daily");
+    expect(await alerts(tx)).not.toContain("embedding_budget_spent daily");
     await tx.query("update public.embedding_costs set day = day + 1");
     await settle(tx, "embedding_daily_budget_usd", 0);
     expect(await worker.tokens(10)).toEqual([]);

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { embedded, forgetProfiles, smallProfile, SqlWorker } from "../support/sql-worker.ts";
 import { inVain, refusalOf, type Session, valueOf } from "./support/session.ts";
 
 const TABLES = `
@@ -195,3 +196,76 @@ test.each([
     expect(await valueOf(tx, "select to_regclass('public.test_notes') is not null")).toBe(true);
   });
 });
+
+test(
+  "a table that is dropped breaks nothing for the others, and its embeddings go with the next round",
+  onNotes(async (tx) => {
+    await tx.query("create table public.test_others (id int primary key, body text)");
+    await tx.query("insert into public.test_others values (1, 'other')");
+    await register(tx, "public.test_others", "body");
+    await forgetProfiles(tx);
+    const worker = new SqlWorker(tx, smallProfile("test:sources:2"));
+    const left = () =>
+      valueOf<string>(
+        tx,
+        `select concat_ws(' ',
+           (select count(*) from private.embedding_sources where source_table like 'test_%'),
+           (select count(*) from public.documentation_embeddings where source_table like 'test_%'),
+           (select count(*) from public.embedding_sync_queue where source_table like 'test_%'))`,
+      );
+    const mine =
+      "select source_id, problem from public.verify_embeddings() where source_table like 'test_%' order by 1, 2";
+    for (let jobs = await worker.claim(100); jobs.length > 0; jobs = await worker.claim(100)) {
+      await worker.finish(jobs.map((job) => embedded(job)));
+    }
+    expect(await left()).toBe("2 5 5");
+    await tx.query("update public.test_notes set title = 'waits' where id = 1");
+    await tx.query("drop table public.test_notes");
+    await tx.query("update public.test_others set body = 'changed'");
+
+    expect((await tx.query(mine)).rows).toEqual([
+      { source_id: "1", problem: "orphan" },
+      { source_id: "1", problem: "stale" },
+      { source_id: "2", problem: "orphan" },
+      { source_id: "4", problem: "orphan" },
+      { source_id: "5", problem: "orphan" },
+    ]);
+    const status =
+      "select source_table, eligible::int from public.embedding_sync_status where source_table like 'test_%' order by 1";
+    expect((await tx.query(status)).rows).toEqual([
+      { source_table: "test_notes", eligible: 0 },
+      { source_table: "test_others", eligible: 1 },
+    ]);
+    expect(JSON.stringify(await valueOf(tx, "select public.health_checks()"))).toContain("triggers of test_others");
+    await tx.query("select public.search_documentation('[1,0]', 'test:sources:2')");
+
+    await tx.query("select private.dispatch_embeddings()");
+    expect(await left()).toBe("1 1 1");
+    expect((await worker.claim(100)).map(({ content }) => content)).toEqual(["changed"]);
+    // Made anew, it is another table of the same name.
+    await tx.query(TABLES.split("\n")[1] ?? "");
+    await tx.query("insert into public.test_notes values (9, 'nine', 'new')");
+    expect(await register(tx, "public.test_notes", "title")).toMatchObject({ enqueued: 1 });
+  }),
+);
+
+test(
+  "a BEFORE trigger that was added later is noticed, and registering again has its changes seen",
+  onNotes(async (tx) => {
+    const told = () =>
+      valueOf<{ ok: boolean; mend: string | null }>(
+        tx,
+        "select to_jsonb(c) from jsonb_to_recordset(public.health_checks()) as c (name text, ok boolean, mend text) where name = 'triggers of test_notes'",
+      );
+    expect(await told()).toMatchObject({ ok: true, mend: null });
+    await tx.query(`
+      create function public.test_shout() returns trigger language plpgsql as 'begin new.title := upper(new.title) || new.rank; return new; end';
+      create trigger test_shout before update on public.test_notes for each row execute function public.test_shout()`);
+    expect(await queuedBy(tx, "update public.test_notes set rank = 9 where id = 1")).toEqual([]);
+    const { ok, mend } = await told();
+    expect(ok).toBe(false);
+    await tx.query(mend?.replace(/^Run: /, "") ?? "");
+    expect(await told()).toMatchObject({ ok: true, mend: null });
+    expect(await queuedBy(tx, "update public.test_notes set rank = 10 where id = 1")).toEqual(["1 update 1"]);
+  }),
+);
