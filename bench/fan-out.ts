@@ -28,6 +28,8 @@ const CLAIMS = 200;
 const ROWS_PER_CLAIM = 100;
 const COMPLETED_ROWS = 1_000_000;
 const EDITS = 10;
+/** Beyond them the graph outgrows the memory of a small server, and to insert into it takes hours. */
+const MOST_CHUNKS_INTO_INDEX = 15_000;
 /** Of the rows, those that are edited again and again. */
 const SHARE_EDITED = 0.1;
 
@@ -48,14 +50,14 @@ interface Floor {
   /** Into the table as a profile is filled: without the index for nearest neighbours, which is then built. */
   insertMs: number;
   indexMs: number;
-  /** Into the table with that index in place, as the floor of `bench drain` has it. */
-  indexedInsertMs: number;
+  /** Into the table with that index in place, as the floor of `bench drain` has it; null where that takes hours. */
+  indexedInsertMs: number | null;
   requests: number;
 }
 
 /** Several workers at a large queue: what they take together, and what a long life of the queue does to it. */
 export async function fanOut(): Promise<Figure[]> {
-  const rows = rowsOr(10_000);
+  const rows = rowsOr(20_000);
   return await onOwnDatabase(async ({ url, connect }) => {
     const client = await connect();
     await prepare(client, rows);
@@ -78,23 +80,23 @@ export async function fanOut(): Promise<Figure[]> {
     if (floor === undefined) throw new Error("No floor was measured.");
     const latencyMs = (workers: number) => Math.ceil(floor.requests / (concurrentRequests * workers)) * LATENCY_MS;
     console.log(
-      `floor: a plain insert of the vectors into the indexed table ${
-        seconds(floor.indexedInsertMs)
-      }; into the bare one ` +
-        `${seconds(floor.insertMs)} and the index ${
-          seconds(floor.indexMs)
-        }; the provider's latency for ${floor.requests} requests ` +
+      `floor: a plain insert of the vectors into the bare table ${seconds(floor.insertMs)} and the index ` +
+        `${seconds(floor.indexMs)}; into the indexed table ` +
+        (floor.indexedInsertMs === null
+          ? `not measured with more than ${MOST_CHUNKS_INTO_INDEX} chunks`
+          : seconds(floor.indexedInsertMs)) +
+        `; the provider's latency for ${floor.requests} requests ` +
         WORKERS.map((workers) => `${seconds(latencyMs(workers))} with ${workers}`).join(", "),
     );
     const measured = rounds.find(({ workers }) => workers === WORKERS_OF_FIGURE);
     const took = (measured?.drainMs ?? Number.NaN) + (measured?.indexMs ?? 0);
     const latency = latencyMs(WORKERS_OF_FIGURE);
     return [
-      {
+      ...floor.indexedInsertMs === null ? [] : [{
         name: `fan_out.time_over_floor_${WORKERS_OF_FIGURE}_workers`,
         value: took / Math.max(latency, floor.indexedInsertMs),
-        aim: { operator: "<=", value: 1.25 },
-      },
+        aim: { operator: "<=" as const, value: 1.25 },
+      }],
       {
         // Over what nobody can do without: all vectors in one statement, and the index at once.
         name: `fan_out.time_over_bare_insert_and_index_${WORKERS_OF_FIGURE}_workers`,
@@ -193,9 +195,9 @@ async function measureFloor(client: pg.Client): Promise<Floor> {
   const indexMs = await timed(() => client.query(`create index bench_nearest on ${table} ${indexSql}`));
   await client.query("truncate public.documentation_embeddings");
   await client.query("checkpoint");
-  const indexedInsertMs = await timed(() =>
-    client.query("insert into public.documentation_embeddings select * from bench.vectors")
-  );
+  const indexedInsertMs = await numberOf(client, "select count(*) from bench.vectors") > MOST_CHUNKS_INTO_INDEX
+    ? null
+    : await timed(() => client.query("insert into public.documentation_embeddings select * from bench.vectors"));
   await client.query("drop index private.bench_nearest");
   await client.query("drop table bench.vectors");
   return { insertMs, indexMs, indexedInsertMs, requests };

@@ -305,6 +305,21 @@ comment on function private.resolve_alert(text, text) is 'Closes an alert whose 
 revoke all on function private.resolve_alert(text, text) from public;
 grant execute on function private.resolve_alert(text, text) to service_role;
 
+create function private.set_alert(is_raised boolean, kind text, message text) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    if is_raised then
+        perform private.raise_alert(kind, '', message);
+    elsif exists (select from public.alerts as a where a.kind = set_alert.kind and a.subject = '' and a.resolved_at is null) then
+        perform private.resolve_alert(kind, '');
+    end if;
+end
+$$;
+comment on function private.set_alert(boolean, text, text) is 'Raises an alert or resolves it, as it is now.';
+revoke all on function private.set_alert(boolean, text, text) from public;
+
 -- Calling Edge Functions ----------------------------------------------------------------------------------------------
 
 select private.define_setting(

@@ -5,54 +5,6 @@
 
 -- Waking --------------------------------------------------------------------------------------------------------------
 
--- In immediate mode a trigger on the queue leaves one row here for each transaction that queues; another one, at its
--- commit, calls the worker. In the other modes the first is off and costs nobody anything.
-create table private.embedding_wishes (
-    transaction_id xid8 primary key default pg_current_xact_id()
-);
-alter table private.embedding_wishes enable row level security;
-
-create function private.wish_for_worker() returns trigger
-language plpgsql
-set search_path = ''
-as $$
-begin
-    insert into private.embedding_wishes default values on conflict do nothing;
-    return null;
-end
-$$;
-revoke all on function private.wish_for_worker() from public;
-
-create trigger embedding_sync_queue_wakes
-after insert on public.embedding_sync_queue
-for each statement execute function private.wish_for_worker();
-alter table public.embedding_sync_queue disable trigger embedding_sync_queue_wakes;
-
-create function private.apply_embedding_wake() returns trigger
-language plpgsql
-set search_path = ''
-as $$
-begin
-    execute format(
-        'alter table public.embedding_sync_queue %s trigger embedding_sync_queue_wakes',
-        case when private.setting('embedding_wake') = '"immediate"' then 'enable' else 'disable' end
-    );
-    return null;
-end
-$$;
-revoke all on function private.apply_embedding_wake() from public;
-
-create trigger settings_embedding_wake
-after update of value on private.settings
-for each row when (new.name = 'embedding_wake') execute function private.apply_embedding_wake();
-
-create table private.embedding_wakes (
-    is_only_row boolean primary key default true check (is_only_row),
-    called_at timestamptz not null default '-infinity'
-);
-insert into private.embedding_wakes default values;
-alter table private.embedding_wakes enable row level security;
-
 create function private.has_due_embeddings() returns boolean
 language sql
 stable
@@ -76,39 +28,6 @@ $$;
 comment on function private.has_due_embeddings() is 'Whether a worker would find anything: an empty queue makes no call.';
 revoke all on function private.has_due_embeddings() from public;
 
-create function private.wake_at_commit() returns trigger
-language plpgsql
-security definer -- calls the worker
-set search_path = ''
-as $$
-declare
-    interval_since interval := make_interval(secs => (private.setting('embedding_wake_interval_seconds') #>> '{}')::integer);
-begin
-    delete from private.embedding_wishes where transaction_id = new.transaction_id;
-    update private.embedding_wakes
-    set called_at = clock_timestamp()
-    where is_only_row in (
-        select is_only_row
-        from private.embedding_wakes
-        where called_at < clock_timestamp() - interval_since and private.has_due_embeddings()
-        for update skip locked
-    );
-    if found then
-        -- Whoever commits within the interval makes no call of its own: the worker watches the queue for so long.
-        perform private.call_edge_function('process-embedding-queue', jsonb_build_object(
-            'action', 'process', 'lingerMs', 1000 * extract(epoch from interval_since) + 500
-        ));
-    end if;
-    return null;
-end
-$$;
-revoke all on function private.wake_at_commit() from public;
-
-create constraint trigger embedding_wishes_at_commit
-after insert on private.embedding_wishes
-deferrable initially deferred
-for each row execute function private.wake_at_commit();
-
 select private.define_setting(
     'embedding_workers', '4', 'How many workers may run at once.', minimum => 1, maximum => 32
 );
@@ -116,86 +35,26 @@ select private.define_setting(
     'embedding_rows_per_worker', '1000', 'A further worker is started for each so many rows that are due.', minimum => 1, maximum => 1000000
 );
 
-create table private.embedding_workers (
-    worker uuid primary key,
-    -- When it last gave a sign; one that gives none for as long as a call can last is dead.
-    seen_at timestamptz not null default clock_timestamp()
-);
-comment on table private.embedding_workers is 'The workers that run just now.';
-alter table private.embedding_workers enable row level security;
-
-create function private.running_workers() returns integer
-language sql
-stable
-set search_path = ''
-as $$
-    select count(*)::integer from private.embedding_workers where seen_at > clock_timestamp() - interval '150 seconds';
-$$;
-revoke all on function private.running_workers() from public;
-
-create function private.admit_worker(worker uuid) returns boolean
-language plpgsql
-set search_path = ''
-as $$
-begin
-    update private.embedding_workers as w set seen_at = clock_timestamp() where w.worker = admit_worker.worker;
-    if found then
-        return true;
-    end if;
-    perform pg_advisory_xact_lock(hashtextextended('accord embedding workers', 0));
-    -- Another lane of the same worker may have come first.
-    if exists (select from private.embedding_workers as w where w.worker = admit_worker.worker) then
-        return true;
-    end if;
-    delete from private.embedding_workers where seen_at < clock_timestamp() - interval '150 seconds';
-    if private.running_workers() >= (private.setting('embedding_workers') #>> '{}')::integer then
-        return false;
-    end if;
-    insert into private.embedding_workers (worker) values (admit_worker.worker);
-    return true;
-end
-$$;
-comment on function private.admit_worker(uuid) is 'Lets a worker in, or notes that it is still there; false where there are enough.';
-revoke all on function private.admit_worker(uuid) from public;
+select private.define_worker('process-embedding-queue', 'public.embedding_sync_queue', 'embedding', 'private.has_due_embeddings');
 
 create function private.dispatch_embeddings() returns bigint
 language plpgsql
 set search_path = ''
 as $$
 declare
-    per_worker constant integer := (private.setting('embedding_rows_per_worker') #>> '{}')::integer;
-    most constant integer := (private.setting('embedding_workers') #>> '{}')::integer;
-    due bigint;
-    wanted integer;
-    called bigint;
+    -- One that has failed is asked by one worker alone, until it answers.
+    at_most constant integer := (
+        select min(1)
+        from private.embedding_providers as r
+        join private.embedding_profiles as p on p.provider = r.provider
+        where r.failures > 0 and p.state in ('building', 'active')
+    );
 begin
     perform private.forget_dropped_sources();
     perform private.advance_backfills();
     perform private.advance_profiles();
     perform private.watch_embeddings();
-    if private.setting('embedding_wake') = '"manual"' or not private.has_due_embeddings() then
-        return null;
-    end if;
-    select count(*) into due
-    from (
-        select from public.embedding_sync_queue
-        where processed_at is null and failed_at is null and visible_at <= clock_timestamp()
-        limit per_worker * most
-    ) as waiting;
-    wanted := least(most, ceil(due::numeric / per_worker)::integer) - private.running_workers();
-    -- One that has failed is asked by one worker alone, until it answers.
-    if exists (
-        select
-        from private.embedding_providers as r
-        join private.embedding_profiles as p on p.provider = r.provider
-        where r.failures > 0 and p.state in ('building', 'active')
-    ) then
-        wanted := least(wanted, 1);
-    end if;
-    for i in 1..wanted loop
-        called := private.call_edge_function('process-embedding-queue', '{"action": "process"}');
-    end loop;
-    return called;
+    return private.wake_workers('process-embedding-queue', at_most);
 end
 $$;
 comment on function private.dispatch_embeddings() is 'Wakes as many workers as there is work for. Scheduled every five minutes.';
@@ -235,7 +94,7 @@ begin
         raise exception 'batchSize must be from 1 to 500, not %', batch_size using errcode = 'invalid_parameter_value';
     end if;
     perform private.use_default_profile(default_profile);
-    if not private.admit_worker(worker) then
+    if not private.admit_worker('process-embedding-queue', worker) then
         return jsonb_build_object('tokens', '[]'::jsonb, 'profiles', '[]'::jsonb, 'idle', 'enough_workers');
     end if;
     -- A provider that has failed and rested is asked with a few rows, by one worker, before everybody asks it again.
@@ -714,17 +573,13 @@ as $$
 declare
     due bigint;
 begin
-    delete from private.embedding_workers as w where w.worker = end_embedding_worker.worker;
     perform private.advance_backfills();
     perform private.advance_profiles();
     perform private.watch_schedule();
     select count(*) into due
     from public.embedding_sync_queue as q
     where q.processed_at is null and q.failed_at is null and q.visible_at <= clock_timestamp();
-    -- One that broke wakes nobody: the schedule tries again.
-    if goes_on and private.setting('embedding_wake') <> '"manual"' and private.has_due_embeddings() and private.running_workers() < (private.setting('embedding_workers') #>> '{}')::integer then
-        perform private.call_edge_function('process-embedding-queue', '{"action": "process"}');
-    end if;
+    perform private.dismiss_worker('process-embedding-queue', worker, goes_on);
     return due;
 end
 $$;

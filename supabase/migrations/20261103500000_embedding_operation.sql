@@ -341,8 +341,8 @@ begin
     where q.failed_at is not null
         and (retry_failed_embeddings.source_table is null or q.source_table = retry_failed_embeddings.source_table);
     get diagnostics revived = row_count;
-    if revived > 0 and private.setting('embedding_wake') = '"immediate"' then
-        insert into private.embedding_wishes default values on conflict do nothing;
+    if revived > 0 then
+        perform private.wish('process-embedding-queue');
     end if;
     return revived;
 end
@@ -513,21 +513,6 @@ grant execute on function public.embedding_spending() to authenticated, service_
 select private.define_setting(
     'embedding_failed_alert_rows', '10', 'From so many failed rows on an alert is raised.', minimum => 1, maximum => 1000000
 );
-
-create function private.set_alert(is_raised boolean, kind text, message text) returns void
-language plpgsql
-set search_path = ''
-as $$
-begin
-    if is_raised then
-        perform private.raise_alert(kind, '', message);
-    elsif exists (select from public.alerts as a where a.kind = set_alert.kind and a.subject = '' and a.resolved_at is null) then
-        perform private.resolve_alert(kind, '');
-    end if;
-end
-$$;
-comment on function private.set_alert(boolean, text, text) is 'Raises an alert or resolves it, as it is now.';
-revoke all on function private.set_alert(boolean, text, text) from public;
 
 create function private.watch_embeddings() returns void
 language plpgsql

@@ -111,7 +111,7 @@ async function faults(atMost: number): Promise<string[]> {
     await stage.observer.query(`
       select public.activate_embedding_profile('test:first:2', true);
       select public.retire_embedding_profile('test:second:2');
-      delete from private.embedding_workers`);
+      delete from private.workers`);
     if (found.length >= atMost) return found;
   }
   return found;

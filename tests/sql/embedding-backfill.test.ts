@@ -201,8 +201,8 @@ async function dispatched(tx: Session): Promise<number> {
 
 const run = (tx: Session, workers: number, secondsAgo = 0) =>
   tx.query(
-    `insert into private.embedding_workers
-     select gen_random_uuid(), clock_timestamp() - make_interval(secs => $2) from generate_series(1, $1::int)`,
+    `insert into private.workers
+     select gen_random_uuid(), 'process-embedding-queue', clock_timestamp() - make_interval(secs => $2) from generate_series(1, $1::int)`,
     [workers, secondsAgo],
   );
 
@@ -210,7 +210,7 @@ const run = (tx: Session, workers: number, secondsAgo = 0) =>
 const onMuch = (workers: number, work: (tx: Session, worker: SqlWorker) => Promise<void>) =>
   onRows(
     async (tx, worker) => {
-      await tx.query("delete from private.embedding_workers");
+      await tx.query("delete from private.workers");
       await tx.query(`select public.set_setting('embedding_wake', '"cron"')`);
       await settle(tx, "embedding_rows_per_worker", 10);
       await settle(tx, "embedding_workers", workers);
@@ -263,7 +263,7 @@ test(
     const late = new SqlWorker(tx, SMALL);
     const silentFor = (seconds: number) =>
       tx.query(
-        "update private.embedding_workers set seen_at = clock_timestamp() - make_interval(secs => $2) where worker = $1",
+        "update private.workers set seen_at = clock_timestamp() - make_interval(secs => $2) where worker = $1",
         [
           worker.id,
           seconds,
@@ -287,7 +287,7 @@ test(
     expect(await calledBy()).toEqual([25, 1]);
     await run(tx, 1);
     expect(await calledBy()).toEqual([25, 0]);
-    await tx.query("delete from private.embedding_workers");
+    await tx.query("delete from private.workers");
     await complete(tx);
     expect(await calledBy()).toEqual([0, 0]);
   }),

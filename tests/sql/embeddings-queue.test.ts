@@ -8,7 +8,7 @@ const PROFILE = "test:queue:2";
 /** A queue that holds the rows of one small table and nothing else; all of it is taken back. */
 const onThreeRows = (work: (tx: Session, worker: SqlWorker) => Promise<void>) => () =>
   inVain(async (tx) => {
-    await tx.query("delete from public.embedding_sync_queue; delete from private.embedding_workers");
+    await tx.query("delete from public.embedding_sync_queue; delete from private.workers");
     await forgetProfiles(tx);
     await tx.query(`
       create table public.test_rows (id int primary key, body text, is_public boolean default true);

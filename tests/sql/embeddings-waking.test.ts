@@ -8,7 +8,7 @@ const queueTriggerIsOn = (tx: Session) =>
   valueOf<boolean>(
     tx,
     `select tgenabled <> 'D' from pg_trigger
-     where tgrelid = 'public.embedding_sync_queue'::regclass and tgname = 'embedding_sync_queue_wakes'`,
+     where tgrelid = 'public.embedding_sync_queue'::regclass and tgname = 'wakes_worker'`,
   );
 
 /** The calls of the worker that this transaction makes if it commits now. */
@@ -28,7 +28,7 @@ const inMode = (mode: string, work: (tx: Session) => Promise<void>) => () =>
     await wakeBy(tx, mode);
     await tx.query("delete from public.embedding_sync_queue");
     await tx.query("delete from net.http_request_queue");
-    await tx.query("update private.embedding_wakes set called_at = '-infinity'");
+    await tx.query("update private.worker_kinds set called_at = '-infinity'");
     await work(tx);
     // As the superuser: nobody else may see the calls that wait.
   }, superuserUrl());
@@ -65,7 +65,7 @@ test(
   "immediate: failed rows that are retried call the worker, and none to retry calls nobody",
   inMode("immediate", async (tx) => {
     await tx.query("select public.retry_failed_embeddings()");
-    expect(await valueOf(tx, "select count(*)::int from private.embedding_wishes")).toBe(0);
+    expect(await valueOf(tx, "select count(*)::int from private.worker_wishes")).toBe(0);
     await insert(tx, true);
     await tx.query("update public.embedding_sync_queue set status = 'failed', failed_at = now()");
     expect(await callsAtCommit(tx)).toBe(0);
@@ -78,7 +78,7 @@ test.each(["cron", "manual"])("%s: a writer pays for no wish, and calls nobody",
   inMode(mode, async (tx) => {
     expect(await queueTriggerIsOn(tx)).toBe(false);
     await insert(tx, true);
-    expect(await valueOf(tx, "select count(*)::int from private.embedding_wishes")).toBe(0);
+    expect(await valueOf(tx, "select count(*)::int from private.worker_wishes")).toBe(0);
     expect(await callsAtCommit(tx)).toBe(0);
     await wakeBy(tx, "immediate");
     expect(await queueTriggerIsOn(tx)).toBe(true);

@@ -17,7 +17,7 @@ export const onBareGround = (work: (tx: Session) => Promise<void>, url?: string)
     await tx.query("delete from public.embedding_sync_queue");
     await tx.query("select private.lock_profiles()");
     await tx.query(`
-      delete from private.embedding_workers;
+      delete from private.workers;
       delete from private.embedding_backfills;
       delete from private.embedding_sources;
       delete from private.embedding_default;

@@ -1,0 +1,112 @@
+import { inVain, type Session, superuserUrl, valueOf } from "./session.ts";
+
+export interface Pair {
+  name: string;
+  sourceCount: number;
+  copyCount: number;
+  missing: number;
+  stale: number;
+  orphan: number;
+  inFlight: number;
+  ratio: number;
+  verdict: string;
+  action: string | null;
+  detail: string | null;
+}
+
+export const QUEUE = "queue of bucket test-a";
+export const DOCUMENTS = "documents of bucket test-a";
+
+/** One watched bucket of its own, and no other; whoever works here may write past triggers. All of it is taken back. */
+export const onBucket = (work: (tx: Session) => Promise<void>): () => Promise<void> => () =>
+  inVain(async (tx) => {
+    // The schedule's own check waits its turn.
+    await tx.query("select pg_advisory_xact_lock(hashtextextended('accord coherence', 0))");
+    await tx.query("select set_config('storage.allow_delete_query', 'true', true)");
+    await tx.query(`
+      delete from private.bucket_syncs;
+      delete from public.files_queue;
+      delete from private.watched_buckets;
+      delete from public.coherence_history;
+      delete from public.alerts where kind = 'coherence';
+      update private.coherence_checks set checked_at = '-infinity';
+      insert into storage.buckets (id, name, public) values ('test-a', 'test-a', false);
+      select public.watch_bucket('test-a')`);
+    await work(tx);
+  }, superuserUrl());
+
+/** Something is written that no trigger sees. */
+export async function unseen(tx: Session, sql: string, values: unknown[] = []): Promise<void> {
+  await tx.query("set local session_replication_role = replica");
+  await tx.query(sql, values);
+  await tx.query("set local session_replication_role = origin");
+}
+
+/** So many objects that nobody has noticed, `f000001` the first of them. */
+export const addObjects = (tx: Session, first: number, last: number, age = "1 hour"): Promise<void> =>
+  unseen(
+    tx,
+    `insert into storage.objects (bucket_id, name, version, metadata, created_at, updated_at)
+     select 'test-a', 'f' || to_char(n, 'FM000000'), 'v1',
+       jsonb_build_object('eTag', 'tag ' || n, 'size', 10, 'mimetype', 'text/plain'), now() - $3::interval, now() - $3::interval
+     from generate_series($1::int, $2::int) as n`,
+    [first, last, age],
+  );
+
+/** So many objects whose files were read long ago: queue and documents agree with them. */
+export async function addAgreement(tx: Session, count: number): Promise<void> {
+  await addObjects(tx, 1, count);
+  await unseen(
+    tx,
+    `insert into public.files_queue (bucket_id, file_path, object_version, content_tag, file_size, mime_type, status, processed_at)
+     select bucket_id, file_path, object_version, content_tag, file_size, mime_type, 'completed', now() - interval '30 minutes'
+     from private.eligible_objects`,
+  );
+  await unseen(
+    tx,
+    `insert into public.documents (bucket_id, file_path, content, metadata)
+     select bucket_id, file_path, 'text of ' || file_path, jsonb_build_object('contentTag', content_tag)
+     from private.eligible_objects`,
+  );
+}
+
+export async function report(tx: Session): Promise<{ generatedAt: string; verdict: string; pairs: Pair[] }> {
+  return await valueOf(tx, "select public.coherence_report()");
+}
+
+export async function pairOf(tx: Session, name: string): Promise<Pair> {
+  const pair = (await report(tx)).pairs.find((pair) => pair.name === name);
+  if (pair === undefined) throw new Error(`There is no pair "${name}".`);
+  return pair;
+}
+
+/** Where source and copy of the bucket differ, as `missing stale orphan verdict`: the queue's, then the documents'. */
+export async function differences(tx: Session): Promise<string[]> {
+  const { pairs } = await report(tx);
+  return [QUEUE, DOCUMENTS].map((name) => {
+    const { missing, stale, orphan, verdict } = pairs.find((pair) => pair.name === name) ?? {};
+    return `${missing} ${stale} ${orphan} ${verdict}`;
+  });
+}
+
+/** What the schedule does: the check, and then batches until nothing is under way any more. */
+export async function check(tx: Session): Promise<void> {
+  await tx.query("update private.coherence_checks set took = '0'");
+  await tx.query("select private.watch_coherence()");
+  for (let batch = 0; batch < 20; batch++) {
+    await tx.query("select private.advance_syncs()");
+    if (await valueOf<number>(tx, "select count(*)::int from private.bucket_syncs") === 0) return;
+  }
+  throw new Error("There is no end to what is being put right.");
+}
+
+export const countOf = (tx: Session, sql: string): Promise<number> =>
+  valueOf<number>(tx, `select count(*)::int from ${sql}`);
+
+/** The open alerts about pairs of the bucket. */
+export async function alerts(tx: Session): Promise<string[]> {
+  const { rows } = await tx.query<{ subject: string }>(
+    "select subject from public.alerts where kind = 'coherence' and resolved_at is null and subject like '%test-a' order by 1",
+  );
+  return rows.map(({ subject }) => subject);
+}
