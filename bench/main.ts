@@ -1,6 +1,7 @@
 import process from "node:process";
 import { type Figure, printFigure } from "./report.ts";
 import { chunking } from "./chunking.ts";
+import { coherence } from "./coherence.ts";
 import { drain } from "./drain.ts";
 import { fanOut } from "./fan-out.ts";
 import { history } from "./history.ts";
@@ -16,6 +17,7 @@ const BENCHMARKS: Record<string, () => Promise<Figure[]>> = {
   drain,
   "fan-out": fanOut,
   verify,
+  coherence,
   lexical,
   history,
   chunking,

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { AccordError, errorBodyOf } from "../shared/platform/errors.ts";
 import type { Command } from "./command.ts";
+import { coherence } from "./commands/coherence.ts";
 import { doctor } from "./commands/doctor.ts";
 import { process as process_ } from "./commands/process.ts";
 import { profile } from "./commands/profile.ts";
@@ -15,7 +16,7 @@ import { openProject } from "./project.ts";
 import { UsageError } from "./usage-error.ts";
 import process from "node:process";
 
-const COMMANDS: Command[] = [status, process_, verify, resync, retry, profile, search, doctor];
+const COMMANDS: Command[] = [status, process_, verify, resync, retry, coherence, profile, search, doctor];
 
 const USAGE = `npm run accord -- <command> [options]
 
@@ -25,6 +26,7 @@ ${COMMANDS.map(({ name, takes, summary }) => `  ${`${name} ${takes ?? ""}`.padEn
   --json      the answer as JSON
   --help      this
 
+  of coherence sync: --force
   of profile: --name NAME, --chunk-tokens N, --overlap N, --template '{headings}\n\n{chunk}', --force
 
 The key of a hosted project is read from SUPABASE_SECRET_KEY.

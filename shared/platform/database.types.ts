@@ -39,6 +39,46 @@ export type Database = {
         };
         Relationships: [];
       };
+      "coherence_history": {
+        Row: {
+          "checked_at": string;
+          "copy_count": number;
+          "id": number;
+          "in_flight": number;
+          "missing": number;
+          "orphan": number;
+          "pair": string;
+          "source_count": number;
+          "stale": number;
+          "verdict": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "checked_at"?: string;
+          "copy_count": number;
+          "id"?: never;
+          "in_flight": number;
+          "missing": number;
+          "orphan": number;
+          "pair": string;
+          "source_count": number;
+          "stale": number;
+          "verdict": string;
+        };
+        Update: {
+          "checked_at"?: string;
+          "copy_count"?: number;
+          "id"?: never;
+          "in_flight"?: number;
+          "missing"?: number;
+          "orphan"?: number;
+          "pair"?: string;
+          "source_count"?: number;
+          "stale"?: number;
+          "verdict"?: string;
+        };
+        Relationships: [];
+      };
       "documentation_embeddings": {
         Row: {
           "chunk_index": number;
@@ -260,6 +300,73 @@ export type Database = {
         };
         Relationships: [];
       };
+      "files_queue": {
+        Row: {
+          "bucket_id": string;
+          "content_tag": string;
+          "created_at": string;
+          "failed_at": string | null;
+          "file_path": string;
+          "file_size": number | null;
+          "last_error": string | null;
+          "lease_token": string | null;
+          "leased_revision": number | null;
+          "mime_type": string | null;
+          "object_version": string;
+          "priority": number;
+          "processed": boolean;
+          "processed_at": string | null;
+          "progress": Json | null;
+          "retry_count": number;
+          "revision": number;
+          "status": string;
+          "visible_at": string;
+        };
+        ComputedFields: never;
+        Insert: {
+          "bucket_id": string;
+          "content_tag": string;
+          "created_at"?: string;
+          "failed_at"?: string | null;
+          "file_path": string;
+          "file_size"?: number | null;
+          "last_error"?: string | null;
+          "lease_token"?: string | null;
+          "leased_revision"?: number | null;
+          "mime_type"?: string | null;
+          "object_version": string;
+          "priority"?: number;
+          "processed"?: never;
+          "processed_at"?: string | null;
+          "progress"?: Json | null;
+          "retry_count"?: number;
+          "revision"?: number;
+          "status"?: string;
+          "visible_at"?: string;
+        };
+        Update: {
+          "bucket_id"?: string;
+          "content_tag"?: string;
+          "created_at"?: string;
+          "failed_at"?: string | null;
+          "file_path"?: string;
+          "file_size"?: number | null;
+          "last_error"?: string | null;
+          "lease_token"?: string | null;
+          "leased_revision"?: number | null;
+          "mime_type"?: string | null;
+          "object_version"?: string;
+          "priority"?: number;
+          "processed"?: never;
+          "processed_at"?: string | null;
+          "progress"?: Json | null;
+          "retry_count"?: number;
+          "revision"?: number;
+          "status"?: string;
+          "visible_at"?: string;
+        };
+        Relationships: [];
+      };
     };
     Views: {
       "embedding_profile_status": {
@@ -300,6 +407,23 @@ export type Database = {
         ComputedFields: never;
         Relationships: [];
       };
+      "files_sync_status": {
+        Row: {
+          "bucket_id": string;
+          "completed": number | null;
+          "eta": string | null;
+          "failed": number | null;
+          "oldest_pending": string | null;
+          "paths": string;
+          "pending": number | null;
+          "processing": number | null;
+          "rate": number | null;
+          "readers": string;
+          "types": (string)[] | null;
+        };
+        ComputedFields: never;
+        Relationships: [];
+      };
     };
     Functions: {
       "account_embedding_usage": {
@@ -311,14 +435,20 @@ export type Database = {
         Args: { "batch_size": number; "default_profile": Json; "worker": string };
         Returns: Json;
       };
+      "claim_file_jobs": { Args: { "batch_size": number; "worker": string }; Returns: Json };
       "clean_up_embedding_queue": { Args: Record<PropertyKey, never>; Returns: number };
+      "clean_up_files_queue": { Args: Record<PropertyKey, never>; Returns: number };
+      "coherence_report": { Args: { "keep"?: boolean }; Returns: Json };
+      "coherence_trend": { Args: { "days"?: number }; Returns: Json };
       "embedding_spending": { Args: Record<PropertyKey, never>; Returns: Json };
       "end_embedding_worker": { Args: { "goes_on"?: boolean; "worker": string }; Returns: number };
+      "end_file_worker": { Args: { "goes_on"?: boolean; "worker": string }; Returns: number };
       "enqueue_embedding": {
         Args: { "content"?: string; "source_id": string; "source_table": string };
         Returns: undefined;
       };
       "finish_embedding_jobs": { Args: { "results": Json }; Returns: Json };
+      "finish_file_jobs": { Args: { "results": Json }; Returns: Json };
       "get_settings": { Args: Record<PropertyKey, never>; Returns: Json };
       "health_checks": { Args: { "key_fingerprints"?: Json }; Returns: Json };
       "is_admin": { Args: Record<PropertyKey, never>; Returns: boolean };
@@ -341,6 +471,7 @@ export type Database = {
         Returns: Json;
       };
       "read_embedding_jobs": { Args: { "tokens": (string)[] }; Returns: Json };
+      "read_file_jobs": { Args: { "tokens": (string)[] }; Returns: Json };
       "register_embedding_source": {
         Args: {
           "chunk_overlap"?: number;
@@ -352,10 +483,17 @@ export type Database = {
         Returns: Json;
       };
       "release_embedding_jobs": { Args: { "delay_seconds"?: number; "tokens": (string)[] }; Returns: number };
+      "release_file_jobs": { Args: { "tokens": (string)[] }; Returns: number };
+      "repair_coherence": { Args: Record<PropertyKey, never>; Returns: Json };
       "resync_embeddings": { Args: { "source_table"?: string }; Returns: number };
       "retire_embedding_profile": { Args: { "name": string }; Returns: Json };
       "retry_failed_embeddings": { Args: { "source_table"?: string }; Returns: number };
+      "retry_failed_files": { Args: { "bucket_id"?: string }; Returns: number };
       "rollback_embedding_profile": { Args: Record<PropertyKey, never>; Returns: Json };
+      "save_file_progress": {
+        Args: { "object_version": string; "parts": Json; "progress": Json; "token": string };
+        Returns: boolean;
+      };
       "search_documentation": {
         Args: { "match_count"?: number; "profile": string; "query_embedding": string; "sources"?: (string)[] };
         Returns: Json;
@@ -375,12 +513,27 @@ export type Database = {
           "status": string;
         }[];
       };
+      "stuck_file_jobs": {
+        Args: Record<PropertyKey, never>;
+        Returns: {
+          "bucket_id": string;
+          "file_path": string;
+          "last_error": string;
+          "problem": string;
+          "retry_count": number;
+          "since": string;
+          "status": string;
+        }[];
+      };
+      "sync_bucket": { Args: { "batch"?: number; "bucket_id": string; "force"?: boolean }; Returns: Json };
+      "sync_storage_objects": { Args: { "objects": Json }; Returns: number };
       "system_status": { Args: Record<PropertyKey, never>; Returns: Json };
       "take_embedding_rate": {
         Args: { "known_failures": number; "provider": string; "tokens": number };
         Returns: Json;
       };
       "unregister_embedding_source": { Args: { "source": unknown }; Returns: undefined };
+      "unwatch_bucket": { Args: { "bucket_id": string }; Returns: undefined };
       "verify_embeddings": {
         Args: { "only_source"?: string };
         Returns: {
@@ -391,6 +544,10 @@ export type Database = {
           "source_id": string;
           "source_table": string;
         }[];
+      };
+      "watch_bucket": {
+        Args: { "bucket_id": string; "paths"?: string; "readers"?: string; "types"?: (string)[] };
+        Returns: Json;
       };
     };
     Enums: {

@@ -234,7 +234,7 @@ describe("accord refuses", () => {
   it.each([
     [
       ["frobnicate"],
-      'There is no command "frobnicate"; there are status, process, verify, resync, retry, profile, search, doctor.',
+      'There is no command "frobnicate"; there are status, process, verify, resync, retry, coherence, profile, search, doctor.',
     ],
     [["doctor", "please"], 'doctor takes no "please".'],
     [["doctor", "--verbos"], "Unknown option '--verbos'. See npm run accord -- --help."],
@@ -264,7 +264,7 @@ describe("accord refuses", () => {
     expect(JSON.parse(out)).toMatchObject({
       error: {
         message:
-          'There is no command "nothing"; there are status, process, verify, resync, retry, profile, search, doctor.',
+          'There is no command "nothing"; there are status, process, verify, resync, retry, coherence, profile, search, doctor.',
       },
     });
     expect(code).toBe(1);

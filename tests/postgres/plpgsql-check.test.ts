@@ -15,6 +15,7 @@ const RUNS_EXPRESSIONS = new Set([
   "private.advance_backfill(text,integer)",
   "private.count_eligible(text)",
   "private.embedding_problems(text,text)",
+  "private.repair_pairs(private.judged_pair[],boolean)",
   "read_embedding_jobs(uuid[])",
   "search_documentation(text,text,integer,text[])",
 ]);
