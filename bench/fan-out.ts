@@ -70,7 +70,9 @@ export async function fanOut(): Promise<Figure[]> {
         const round = await measure(client, stack, rows, workers);
         rounds.push(round);
         report(rows, round, rounds[0]);
-        if (workers === WORKERS_OF_FIGURE) floor = await measureFloor(client);
+        if (workers !== WORKERS_OF_FIGURE) continue;
+        floor = await measureFloor(client);
+        reportFloor(floor);
       }
       await bloat(client, stack, Math.ceil(rows * SHARE_EDITED));
       return [rounds, floor] as const;
@@ -80,12 +82,7 @@ export async function fanOut(): Promise<Figure[]> {
     if (floor === undefined) throw new Error("No floor was measured.");
     const latencyMs = (workers: number) => Math.ceil(floor.requests / (concurrentRequests * workers)) * LATENCY_MS;
     console.log(
-      `floor: a plain insert of the vectors into the bare table ${seconds(floor.insertMs)} and the index ` +
-        `${seconds(floor.indexMs)}; into the indexed table ` +
-        (floor.indexedInsertMs === null
-          ? `not measured with more than ${MOST_CHUNKS_INTO_INDEX} chunks`
-          : seconds(floor.indexedInsertMs)) +
-        `; the provider's latency for ${floor.requests} requests ` +
+      `the provider's latency for ${floor.requests} requests: ` +
         WORKERS.map((workers) => `${seconds(latencyMs(workers))} with ${workers}`).join(", "),
     );
     const measured = rounds.find(({ workers }) => workers === WORKERS_OF_FIGURE);
@@ -125,6 +122,18 @@ function report(
       `; ${calls} calls, ${requests} requests; of processor time for 1,000 chunks: the function ` +
       `${perThousand(processorSeconds)}, the database ` +
       (databaseSeconds === null ? "not known, because it is elsewhere" : perThousand(databaseSeconds)),
+  );
+}
+
+function reportFloor({ insertMs, indexMs, indexedInsertMs }: Floor): void {
+  console.log(
+    `floor: a plain insert of the vectors into the bare table ${seconds(insertMs)} and the index ${
+      seconds(indexMs)
+    }; ` +
+      "into the indexed table " +
+      (indexedInsertMs === null
+        ? `not measured with more than ${MOST_CHUNKS_INTO_INDEX} chunks`
+        : seconds(indexedInsertMs)),
   );
 }
 

@@ -56,4 +56,4 @@ insert into public.documents (locale, title, content, client_id, owner_id) value
 ('fr', 'Notes personnelles de Claire', 'Demander un devis pour le clavecin avant les examens de juin.', null, '0a000000-0000-4000-8000-000000000002');
 
 -- On a development machine an edit is followed at once; the default, every five minutes, is for production.
-select public.set_setting('embedding_wake', '"immediate"');
+select public.set_setting('embedding_wake', '"immediate"'), public.set_setting('files_wake', '"immediate"');

@@ -6,10 +6,9 @@ import type { Embedder, EmbedderLimits } from "./embedder.ts";
 import type { Plan, PlannedChunk } from "./plan.ts";
 import type { ProfileInUse } from "./profile.ts";
 import type { ProviderError } from "./provider-error.ts";
-import type { JobQueue } from "./queue.ts";
+import type { Embedding, JobQueue } from "./queue.ts";
 import type { DrainReport } from "./report.ts";
 import { createSlots } from "./slots.ts";
-import { vectorText } from "./vectors.ts";
 import { keepInStock } from "./write.ts";
 
 /** Chunks that are embedded and written before more rows are read. */
@@ -97,7 +96,7 @@ export class Providers {
     // and not in memory until the last one is there.
     const isLarge = wanted.length > CHUNKS_PER_PORTION;
     const rejected = new Map<string, ProviderError>();
-    const embeddings = new Map<string, string>();
+    const embeddings = new Map<string, Float32Array>();
     let reached = 0;
     do {
       const some = wanted.slice(reached, reached += CHUNKS_PER_PORTION);
@@ -107,7 +106,7 @@ export class Providers {
       for (const [input, error] of embedded.rejected) rejected.set(input, error);
       for (const { input, hash } of some) {
         const vector = embedded.vectors.get(input);
-        if (vector !== undefined) embeddings.set(hash, vectorText(vector));
+        if (vector !== undefined) embeddings.set(hash, vector);
       }
       if (!isLarge) continue;
       await keepInStock(this.#ports.queue, profile.name, embeddings);
@@ -115,7 +114,7 @@ export class Providers {
       embeddings.clear();
     } while (reached < wanted.length && !profile.isPaused);
 
-    const unused = new Map<string, string>();
+    const unused = new Map<string, Embedding>();
     for (const plan of plans) {
       for (const chunk of plan.missing) {
         const embedding = embeddings.get(chunk.hash);

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Rpc } from "../platform/rpc.ts";
 import { type DefaultProfile, ProfileInUse } from "./profile.ts";
+import { vectorText } from "./vectors.ts";
 
 const Job = z.object({
   token: z.string(),
@@ -37,8 +38,12 @@ export interface CopiedChunk {
   occurrence: number;
   tokens: number;
   metadata: { start: number; end: number; headings: string[] };
-  embedding?: string;
+  /** As numbers until it is handed in: a thousand of them as text would take most of a worker's memory. */
+  embedding?: Embedding;
 }
+
+/** A vector, or the text that Postgres reads as one. */
+export type Embedding = Float32Array | string;
 
 /** A row as it is to be in one profile from now on. */
 export interface Copy {
@@ -86,7 +91,7 @@ export interface JobQueue {
   /** Which of these chunks have been paid for already. */
   known(profile: string, hashes: string[]): Promise<Set<string>>;
   /** Keeps vectors whose row cannot be finished yet. */
-  stock(profile: string, chunks: { hash: string; embedding: string }[]): Promise<void>;
+  stock(profile: string, chunks: { hash: string; embedding: Embedding }[]): Promise<void>;
   /** Outcomes by token. */
   finish(results: Result[]): Promise<Map<string, Outcome>>;
   /** Gives rows back unfinished and uncharged. */
@@ -109,10 +114,14 @@ export function jobQueue(rpc: Rpc, worker: string, profile: DefaultProfile): Job
     known: async (profile, hashes) =>
       new Set(z.array(z.string()).parse(await rpc("known_embeddings", { profile, hashes }))),
     stock: async (profile, chunks) => {
-      await rpc("stock_embeddings", { profile, chunks });
+      await rpc("stock_embeddings", { profile, chunks: chunks.map(withText) });
     },
     finish: async (results) =>
-      new Map(Object.entries(z.record(z.string(), Outcome).parse(await rpc("finish_embedding_jobs", { results })))),
+      new Map(Object.entries(
+        z.record(z.string(), Outcome).parse(
+          await rpc("finish_embedding_jobs", { results: results.map(withTexts) }),
+        ),
+      )),
     release: async (tokens) => {
       await rpc("release_embedding_jobs", { tokens, delay_seconds: 0 });
     },
@@ -130,4 +139,15 @@ export function jobQueue(rpc: Rpc, worker: string, profile: DefaultProfile): Job
     },
     end: async (goesOn = true) => z.number().parse(await rpc("end_embedding_worker", { worker, goes_on: goesOn })),
   };
+}
+
+function withTexts(result: Result): Result {
+  return { ...result, copies: result.copies.map((copy) => ({ ...copy, chunks: copy.chunks.map(withText) })) };
+}
+
+function withText<Chunk extends { embedding?: Embedding }>(chunk: Chunk): Chunk {
+  const { embedding } = chunk;
+  return embedding === undefined || typeof embedding === "string"
+    ? chunk
+    : { ...chunk, embedding: vectorText(embedding) };
 }

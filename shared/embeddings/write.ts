@@ -1,6 +1,6 @@
 import type { Clock } from "../platform/clock.ts";
 import { DatabaseError } from "../platform/errors.ts";
-import type { Job, JobQueue, Outcome, Result } from "./queue.ts";
+import type { Embedding, Job, JobQueue, Outcome, Result } from "./queue.ts";
 
 /** Rows written in one transaction: an edit of one of them waits for no more than that. */
 const ROWS_PER_FINISH = 50;
@@ -34,7 +34,7 @@ export async function* writeRows(ports: Ports, jobs: Job[], results: Map<string,
 }
 
 /** Keeps vectors, by the hash of their chunk, whose row cannot be written yet. */
-export async function keepInStock(queue: JobQueue, profile: string, embeddings: Map<string, string>): Promise<void> {
+export async function keepInStock(queue: JobQueue, profile: string, embeddings: Map<string, Embedding>): Promise<void> {
   const chunks = [...embeddings].map(([hash, embedding]) => ({ hash, embedding }));
   for (let i = 0; i < chunks.length; i += CHUNKS_PER_FINISH) {
     await queue.stock(profile, chunks.slice(i, i + CHUNKS_PER_FINISH));

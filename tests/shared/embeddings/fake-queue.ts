@@ -1,5 +1,13 @@
 import type { ProfileInUse } from "../../../shared/embeddings/profile.ts";
-import type { Claim, Job, JobQueue, LedgerEntry, Outcome, Result } from "../../../shared/embeddings/queue.ts";
+import type {
+  Claim,
+  Embedding,
+  Job,
+  JobQueue,
+  LedgerEntry,
+  Outcome,
+  Result,
+} from "../../../shared/embeddings/queue.ts";
 
 export interface FakeRow {
   id: string;
@@ -15,7 +23,7 @@ export interface FakeQueue extends JobQueue {
   readonly calls: { name: keyof JobQueue; about: unknown }[];
   readonly claims: number[];
   readonly finished: Result[][];
-  readonly stocked: { hash: string; embedding: string }[][];
+  readonly stocked: { hash: string; embedding: Embedding }[][];
   readonly pauses: { provider: string; message: string; seconds: number | null }[];
   readonly ledger: LedgerEntry[];
   readonly released: string[][];
