@@ -1,0 +1,152 @@
+import { describe, expect, test } from "vitest";
+import { readHtml } from "../../../../shared/files/extract/html.ts";
+import { FileError } from "../../../../shared/files/extract/file-error.ts";
+import { fixture, read, textFile } from "./support/files.ts";
+
+const markdown = (html: string) => readHtml(html).content;
+
+describe("web pages", () => {
+  test("a page becomes what is written on it, without what stands around", async () => {
+    const { content, title, locale, metadata } = await read(fixture("page.html"));
+    expect({ title, locale, metadata }).toEqual({
+      title: "Tarifs et délais – Accord",
+      locale: "fr-CA",
+      metadata: { description: "Ce que coûte un accord, et quand." },
+    });
+    expect(content).toBe(`# Tarifs & délais
+
+Mis à jour le 3 mars 2026 par l'atelier.
+
+Un accord coûte 120 $ à domicile. Voir aussi les frais de déplacement.
+
+## Ce qui est compris
+
+- l'accord lui-même
+- un réglage léger
+  - des étouffoirs
+  - de la pédale
+- un compte rendu
+
+Délais par saison
+
+| Saison | Délai |
+| --- | --- |
+| Hiver | deux semaines |
+| Été | trois jours ouvrables |
+
+## Par programme
+
+Demandez les dates avec \`accord dates --ville\` :
+
+\`\`\`sh
+accord dates --ville Québec
+  --mois  mars
+\`\`\`
+
+Un accordeur devant un piano droit
+
+L'atelier au travail
+
+> Le meilleur accord est celui que l'on n'entend pas.
+
+- Diapason
+
+  La note de référence, 440 hertz.
+- Tempérament
+
+  La façon de répartir les écarts.
+
+À savoir : aucun accord en juillet.`);
+  });
+
+  test("without a main element, articles are the text where they are most of it", () => {
+    const article = `<article><p>${"Le texte de l'article. ".repeat(20)}</p></article>`;
+    expect(markdown(`<p>Bandeau</p>${article}<p>Pied</p>`)).not.toContain("Bandeau");
+    expect(markdown(`<p>${"Le texte de la page. ".repeat(40)}</p><article>Une brève</article>`)).toContain("page.");
+  });
+
+  test("a main element that a script would fill does not hide what is there", () => {
+    expect(markdown("<main id=app></main><p>Sans script, on lit ceci.</p>")).toBe("Sans script, on lit ceci.");
+  });
+
+  test("a page that is nothing but header and navigation is read all the same", () => {
+    expect(markdown("<header><h1>Accord</h1><p>Ouvert le lundi.</p></header>")).toBe("# Accord\n\nOuvert le lundi.");
+    expect(markdown("<nav>Plan du site</nav><script>x</script>")).toBe("Plan du site");
+  });
+
+  test("lists keep their numbers and their depth", () => {
+    expect(markdown("<ol start=3><li>trois<li>quatre<ul><li>a<ol><li>un</ol></ul><li><p>cinq</p><p>suite</p></ol>"))
+      .toBe(
+        "3. trois\n4. quatre\n   - a\n     1. un\n5. cinq\n\n   suite",
+      );
+    expect(markdown("<ul><li>a</ul><p>b</p><ul><li>c</ul>")).toBe("- a\n\nb\n\n- c");
+  });
+
+  test("quotations and code keep their lines", () => {
+    expect(markdown("<blockquote><p>un</p><ul><li>deux</ul></blockquote>")).toBe("> un\n>\n> - deux");
+    expect(markdown("<pre>a\n  b\n```\nc</pre>")).toBe("````\na\n  b\n```\nc\n````");
+    expect(markdown("<ul><li>voir<pre>a\nb</pre></ul>")).toBe("- voir\n\n  ```\n  a\n  b\n  ```");
+    expect(markdown("<p>les <code>a b</code>, <code></code>et <kbd>`</kbd></p>")).toBe("les `a b`, et `");
+  });
+
+  test("a table with a table, a list or a heading in it is no table", () => {
+    const page = "<table><tr><td><h2>Menu</h2><td><p>Un texte.<table><tr><th>a<th>b<tr><td>1|2<td>x</table></table>";
+    expect(markdown(page)).toBe("## Menu\n\nUn texte.\n\n| a | b |\n| --- | --- |\n| 1\\|2 | x |");
+    expect(markdown("<table><tr><td>un<tr><td>deux</table>")).toBe("un\n\ndeux");
+  });
+
+  test("cells that go over several columns leave the others where they are", () => {
+    expect(markdown("<table><tr><th colspan=2>a<th>b<tr><td>1<td>2<td>3<tr><td>4</table>")).toBe(
+      "| a |  | b |\n| --- | --- | --- |\n| 1 | 2 | 3 |\n| 4 |  |  |",
+    );
+  });
+
+  test("a cell that claims a billion columns does not make a billion", () => {
+    const rows = "<tr><td>a<td>b".repeat(3_000);
+    expect(markdown(`<table><tr>${'<td colspan="1000000000">x'.repeat(9)}${rows}</table>`).length).toBeLessThan(
+      100_000,
+    );
+  });
+
+  test("broken markup loses no words", () => {
+    expect(markdown("<p>un <b>deux <i>trois</b> quatre</i><div>cinq</p></div><td>six</ul></li> sept")).toBe(
+      "un deux trois quatre\n\ncinq\n\nsix sept",
+    );
+    expect(markdown("a < b && c > d &eacute; &#233; &bogus; <3")).toBe("a < b && c > d é é &bogus; <3");
+  });
+
+  test("two line breaks make a paragraph", () => {
+    expect(markdown("un<br>deux<br><br>trois")).toBe("un\ndeux\n\ntrois");
+  });
+
+  test("words that look like marks of Markdown are words", () => {
+    expect(markdown("<p># un</p><p>---</p><p>``` deux</p>")).toBe("\\# un\n\n\\---\n\n\\``` deux");
+  });
+
+  test("the charset of the page is that of its text", async () => {
+    const page =
+      '<html lang=ru><meta charset="windows-1251"><p>\u00cf\u00f0\u00e8\u00e2\u00e5\u00f2, \u00ec\u00e8\u00f0</p>';
+    const bytes = Uint8Array.from(page, (character) => character.charCodeAt(0));
+    expect(await read({ name: "a.html", mimeType: "text/html", bytes })).toMatchObject({
+      content: "Привет, мир",
+      locale: "ru",
+    });
+    const said = Uint8Array.from("<p>\u00cf\u00f0\u00e8\u00e2\u00e5\u00f2</p>", (character) => character.charCodeAt(0));
+    expect((await read({ name: "a.html", mimeType: "text/html; charset=windows-1251", bytes: said })).content).toBe(
+      "Привет",
+    );
+  });
+
+  test("a page as deep as no browser shows is refused, in time", async () => {
+    const deep = `${"<div>".repeat(200_000)}un`;
+    await expect(read(textFile("a.html", deep))).rejects.toMatchObject({ name: "FileError", code: "too_deep" });
+    expect(() => readHtml("<ul><li>".repeat(300))).toThrow(FileError);
+    expect(markdown(`${"<ul><li>".repeat(200)}fond`)).toContain("fond");
+    expect(markdown(`${"<blockquote>".repeat(200)}fond`)).toBe(`${"> ".repeat(12)}fond`);
+  });
+
+  test("a paragraph of a million entities and code marks is read at once", () => {
+    const many = "&amp;<code>a</code>".repeat(100_000);
+    expect(markdown(`<p>${many}</p>`)).toHaveLength(400_000);
+  });
+});
