@@ -3,6 +3,7 @@ import { type Figure, printFigure } from "./report.ts";
 import { chunking } from "./chunking.ts";
 import { coherence } from "./coherence.ts";
 import { drain } from "./drain.ts";
+import { extract } from "./extract.ts";
 import { fanOut } from "./fan-out.ts";
 import { history } from "./history.ts";
 import { lexical } from "./lexical.ts";
@@ -21,6 +22,7 @@ const BENCHMARKS: Record<string, () => Promise<Figure[]>> = {
   lexical,
   history,
   chunking,
+  extract,
 };
 
 const unknown = names.find((name) => !(name in BENCHMARKS));
