@@ -61,6 +61,7 @@ security definer -- reads storage past its policies
 set search_path = ''
 set work_mem = '64MB' -- a million names are hashed, not sorted on disk
 set parallel_tuple_cost = 0
+set plan_cache_mode = 'force_custom_plan' -- one that was made while the queue was empty takes hours when it is not
 as $$
 declare
     in_flight_since constant timestamptz := now() - make_interval(secs => (private.setting('coherence_grace_seconds') #>> '{}')::double precision);
@@ -113,6 +114,7 @@ security definer -- reads documents past their policies
 set search_path = ''
 set work_mem = '64MB'
 set parallel_tuple_cost = 0
+set plan_cache_mode = 'force_custom_plan'
 as $$
 declare
     in_flight_since constant timestamptz := now() - make_interval(secs => (private.setting('coherence_grace_seconds') #>> '{}')::double precision);
@@ -410,6 +412,7 @@ language plpgsql
 security definer -- reads storage and documents past their policies
 set search_path = ''
 set lock_timeout = '100ms'
+set plan_cache_mode = 'force_custom_plan' -- as compare_queue()
 as $$
 declare
     sync private.bucket_syncs;
