@@ -32,11 +32,11 @@ export function readCsv(text: string): Reading {
 function rowsOf(text: string): { rows: string[][]; columns: string[] | null } {
   // The line by which Excel is told of the delimiter.
   const said = /^sep=(.)\n/i.exec(text);
-  const { data } = Papa.parse<string[]>(said === null ? text : text.slice(said[0].length), {
+  const { data } = Papa.parse(said === null ? text : text.slice(said[0].length), {
     delimiter: said?.[1] ?? "",
     delimitersToGuess: [",", ";", "\t", "|"],
     skipEmptyLines: "greedy",
-  });
+  }) as { data: string[][] };
   const widest = data.reduce((columns, row) => Math.max(columns, row.length), 0);
   if (widest > LIMITS.columns) {
     throw new FileError(

@@ -94,7 +94,7 @@ const PIECE_BYTES = 8 * 1024;
 
 async function inflate(packed: Uint8Array, entry: ZipEntry, allowance: Allowance): Promise<Uint8Array> {
   let at = 0;
-  const pieces = new ReadableStream<Uint8Array<ArrayBuffer>>({
+  const pieces = new ReadableStream<BufferSource>({
     pull(controller) {
       if (at >= packed.length) controller.close();
       else controller.enqueue(packed.slice(at, at += PIECE_BYTES));
