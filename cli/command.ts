@@ -7,7 +7,7 @@ export interface CommandContext {
   /** The word or words after the command's name; empty where it takes none or none was given. */
   argument: string;
   /** Those of a command of its own; a command that does not know one refuses it. */
-  options: { name?: string; "chunk-tokens"?: string; overlap?: string; template?: string };
+  options: { bucket?: string; name?: string; "chunk-tokens"?: string; overlap?: string; template?: string };
   /** Does it although a safety check advises against it. */
   force: boolean;
   output: Output;

@@ -26,6 +26,7 @@ ${COMMANDS.map(({ name, takes, summary }) => `  ${`${name} ${takes ?? ""}`.padEn
   --json      the answer as JSON
   --help      this
 
+  of retry:   --bucket NAME
   of coherence sync: --force
   of profile: --name NAME, --chunk-tokens N, --overlap N, --template '{headings}\n\n{chunk}', --force
 
@@ -74,6 +75,7 @@ function parse(args: string[]) {
         url: { type: "string" },
         json: { type: "boolean" },
         help: { type: "boolean" },
+        bucket: { type: "string" },
         name: { type: "string" },
         "chunk-tokens": { type: "string" },
         overlap: { type: "string" },

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { ProfileStatus, SourceStatus, Spending } from "../../shared/embeddings/status.ts";
 import type { Command } from "../command.ts";
 import { EXIT } from "../exit-codes.ts";
+import { readFilesStatus } from "../files.ts";
 import { age, table } from "../output.ts";
 
 const Status = z.object({
@@ -26,9 +27,10 @@ const Status = z.object({
 /** The house at a glance: what is in it, what runs by itself, and what needs a person. */
 export const status: Command = {
   name: "status",
-  summary: "content, embeddings, schedules and open alerts",
+  summary: "content, files, embeddings, schedules and open alerts",
   async run({ project, output, now }) {
     const { content, schedules, alerts } = Status.parse(await project.rpc("system_status"));
+    const files = await readFilesStatus(project);
     const embeddings = z.array(SourceStatus).parse(await project.rows("embedding_sync_status"));
     const profiles = z.array(ProfileStatus).parse(await project.rows("embedding_profile_status"));
     const spending = z.array(Spending).parse(await project.rpc("embedding_spending"));
@@ -38,6 +40,24 @@ export const status: Command = {
       output.line();
     };
     show("Content", table(["table", "rows", "published"], content.map((c) => [c.table, c.rows, c.published])));
+    if (files !== null) {
+      show(
+        "Files",
+        table(
+          ["bucket", "pending", "processing", "completed", "failed", "oldest", "files/min", "ready in"],
+          files.map((f) => [
+            f.bucket_id,
+            f.pending,
+            f.processing,
+            f.completed,
+            f.failed,
+            f.oldest_pending === null ? "" : age(f.oldest_pending, now),
+            f.rate,
+            f.pending + f.processing === 0 ? "" : f.eta ?? "",
+          ]),
+        ),
+      );
+    }
     show(
       "Embeddings",
       table(
@@ -95,7 +115,7 @@ export const status: Command = {
         output.dim(`  ${a.message}`),
       ]),
     );
-    return { code: EXIT.agree, json: { content, embeddings, profiles, spending, schedules, alerts } };
+    return { code: EXIT.agree, json: { content, files, embeddings, profiles, spending, schedules, alerts } };
   },
 };
 

@@ -44,18 +44,27 @@ type Answer<Data> = PromiseLike<{ data: Data | null; error: ToldError | null }>;
 /** As much of supabase-js as a `BlobStore` needs. */
 interface StorageClient {
   from(bucket: string): {
-    download(path: string): { asStream(): Answer<ReadableStream<Uint8Array>> };
+    download(
+      path: string,
+      options: Record<never, never>,
+      parameters: { signal: AbortSignal },
+    ): { asStream(): Answer<ReadableStream<Uint8Array>> };
     info(path: string): Answer<unknown>;
   };
 }
 
+/** As long as the largest file takes on a slow day, and short enough that the run can still tell of it. */
+const TIMEOUT_MS = 45_000;
+
 /** The Storage API through supabase-js. */
-export function blobStore(storage: StorageClient): BlobStore {
+export function blobStore(storage: StorageClient, timeoutMs = TIMEOUT_MS): BlobStore {
   return {
     async download(bucket, path, size) {
       // supabase-js puts both into the URL as they are.
       const files = storage.from(encodeURIComponent(bucket));
-      const { data, error } = await files.download(pathInUrl(path)).asStream();
+      const { data, error } = await files.download(pathInUrl(path), {}, {
+        signal: AbortSignal.timeout(timeoutMs),
+      }).asStream();
       if (error === null) {
         return data === null ? { outcome: "bytes", bytes: new Uint8Array() } : await collect(data, size);
       }

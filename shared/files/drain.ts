@@ -106,6 +106,7 @@ class FilesDrain {
       const tokens = await this.#ports.queue.claim(size);
       if (tokens.length === 0) return;
       this.#report.claimed += tokens.length;
+      this.#work.addFiles(tokens.length);
       const wereHarmless = await this.#workOn({ held: new Set(tokens), done: [] });
       size = wereHarmless ? Math.min(2 * size, this.#options.batchSize) : 1;
     }
@@ -134,8 +135,10 @@ class FilesDrain {
   async #take(job: FileJob, batch: Batch): Promise<boolean> {
     const { token } = job;
     const size = job.fileSize ?? 0;
-    if (job.isGone) return batch.done.push({ token, isGone: true }) > 0;
-    if (size > job.sizeLimit) return batch.done.push(tooLarge(job)) > 0;
+    if (job.isGone || size > job.sizeLimit) {
+      batch.done.push(job.isGone ? { token, isGone: true } : tooLarge(job));
+      return true;
+    }
     if (!this.#work.hasRoomFor(size) || this.#elapsed() >= this.#options.budgetMs) {
       this.#isOver = true;
       return false;
@@ -201,7 +204,7 @@ class FilesDrain {
     // What has changed meanwhile is given back, and read as it is then.
   }
 
-  /** Reads a file as far as the budget allows. What is not finished then stays held, and is given back. */
+  /** Reads a file as far as the budget allows, or until it is lost. What is not finished stays held, and is given back. */
   async #read(job: FileJob, file: SourceFile, batch: Batch): Promise<void> {
     const { token, objectVersion } = job;
     let from = job.progress;
@@ -223,10 +226,7 @@ class FilesDrain {
         batch.done.push({ token, failure: { message, permanent: true } });
         return;
       }
-      if (!await this.#ports.queue.save(token, objectVersion, slice.next, slice.parts)) {
-        batch.held.delete(token);
-        return;
-      }
+      if (!await this.#ports.queue.save(token, objectVersion, slice.next, slice.parts)) return;
       from = slice.next;
     } while (!this.#work.isSpent() && this.#elapsed() < this.#options.budgetMs);
   }
@@ -250,9 +250,9 @@ class FilesDrain {
 }
 
 function tooLarge({ token, fileSize, sizeLimit }: FileJob): FileResult {
-  const size = fileSize === null || fileSize <= sizeLimit ? "more" : `${fileSize} bytes`;
-  const message =
-    `The file has ${size}; the limit is ${sizeLimit} bytes. Split it, or raise the setting files_size_limit.`;
+  const [size, limit] = [fileSize ?? 0, sizeLimit].map((bytes) => `${bytes.toLocaleString("en-US")} bytes`);
+  const message = `The file has ${(fileSize ?? 0) > sizeLimit ? size : "more"}; the limit is ${limit}. ` +
+    "Split it, or raise the setting files_size_limit.";
   return { token, failure: { message, permanent: true } };
 }
 

@@ -9,6 +9,7 @@ import { createOutput } from "../../cli/output.ts";
 import { LOCAL_SECRET_KEY, LOCAL_URL, openProject } from "../../cli/project.ts";
 import { SECRET_KEY } from "../../local/keys.ts";
 import { readOptions } from "../../local/options.ts";
+import { connectClient } from "../support/client.ts";
 import { launch, type Launched } from "../support/launch.ts";
 
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
@@ -185,6 +186,61 @@ describe("accord process, resync, retry and search", () => {
     expect(error).toContain('Table "nowhere" is not registered');
     expect(code).toBe(1);
     expect((await accord(["search", ...here()])).error).toBe("search needs <question>.\n");
+  });
+});
+
+describe("accord and files", () => {
+  beforeAll(async () => {
+    await database.query(
+      "select public.set_setting(name, '\"manual\"') from unnest('{files_wake,embedding_wake}'::text[]) as name",
+    );
+  });
+
+  const files = () => connectClient(stack.url, SECRET_KEY).storage.from("documents");
+  const upload = async (path: string, text: string) => {
+    expect((await files().upload(path, new Blob([text], { type: "text/plain" }))).error).toBeNull();
+  };
+
+  it("read what was uploaded, embed it, and find it", async () => {
+    await upload("camion.txt", "Le camion de livraison part à sept heures.");
+    expect((await accord(["status", ...here()])).out).toMatch(/documents +1 +0 +0 +0 +\d+ s ago/);
+    const { code, out } = await accord(["process", ...here()]);
+    expect(out).toMatch(/^1 files are read: 0\.0 MB\. \d+\.\d s\.\n\d+ rows agree:/);
+    expect(code).toBe(0);
+    expect((await accord(["search", "camion de livraison", ...here()])).out).toContain("part à sept heures.");
+    const { out: json } = await accord(["status", "--json", ...here()]);
+    expect(JSON.parse(json)).toMatchObject({
+      files: [{ bucket_id: "documents", readers: "owner", pending: 0, completed: 1, failed: 0 }],
+    });
+  });
+
+  it("say what cannot be read, and try it again when they are asked to", async () => {
+    await upload("empty.txt", "");
+    const { code, out } = await accord(["process", ...here()]);
+    expect(out).toContain("1 files failed; last_error in files_queue says why.");
+    expect(code).toBe(2);
+    expect((await accord(["process", "--json", ...here()])).out).toContain('"files": {');
+    expect((await accord(["retry", "faq_items", ...here()])).out).toBe("No row has failed.\n");
+    expect((await accord(["retry", "--bucket", "documents", ...here()])).out).toBe(
+      "1 files are due again. npm run accord -- process takes them now.\n",
+    );
+    expect((await accord(["retry", "--bucket", "documents", ...here()])).out).toBe("No file has failed.\n");
+    await accord(["process", ...here()]);
+    expect((await accord(["retry", ...here()])).out).toBe(
+      "1 files are due again. npm run accord -- process takes them now.\n",
+    );
+    await files().remove(["empty.txt", "camion.txt"]);
+  });
+
+  it.each([
+    [["retry", "--bucket", "nowhere"], 'Bucket "nowhere" is not watched'],
+    [["retry", "faq_items", "--bucket", "documents"], "retry takes a table or --bucket, not both."],
+    [["status", "--bucket", "documents"], "status knows no --bucket."],
+  ])("%j is refused in one line", async (args, said) => {
+    const { code, error } = await accord([...args, ...here()]);
+    expect(error).toContain(said);
+    expect(error.trim().split("\n")).toHaveLength(1);
+    expect(code).toBe(1);
   });
 });
 

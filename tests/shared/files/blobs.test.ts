@@ -8,20 +8,23 @@ interface Asked {
 }
 
 /** supabase-js itself, over answers of our own making. */
-function storeOver(answer: (path: string) => Response | Promise<Response>) {
+function storeOver(
+  answer: (path: string, signal?: AbortSignal | null) => Response | Promise<Response>,
+  timeoutMs?: number,
+) {
   const asked: Asked = { urls: [] };
   const client = createClient("http://storage.test", "sb_secret_none", {
     ...noRealtime,
     global: {
-      fetch: async (input) => {
+      fetch: async (input, init) => {
         const { pathname, search } = new URL(String(input instanceof Request ? input.url : input));
         const path = `${pathname}${search}`.replace("/storage/v1", "");
         asked.urls.push(path);
-        return await answer(path);
+        return await answer(path, init?.signal);
       },
     },
   });
-  return { ...blobStore(client.storage), asked };
+  return { ...blobStore(client.storage, timeoutMs), asked };
 }
 
 const refusal = (status: number, body: unknown) => Response.json(body, { status });
@@ -151,5 +154,26 @@ describe("what the storage says when it gives none", () => {
       code: "storage_unavailable",
       status: 503,
     });
+  });
+
+  it("nothing for so long that nobody waits: the storage is out of order", async () => {
+    const store = storeOver((_path, signal) =>
+      new Promise((_resolve, reject) => {
+        signal?.addEventListener("abort", () => reject(signal.reason as Error));
+      }), 5);
+    await expect(store.download("shelf", "a", SIZE)).rejects.toMatchObject({ code: "storage_unavailable" });
+  });
+
+  it("a part of it, and then nothing for so long: it may be this file or the storage", async () => {
+    const store = storeOver((_path, signal) =>
+      new Response(
+        new ReadableStream({
+          start(controller) {
+            controller.enqueue(new Uint8Array(2));
+            signal?.addEventListener("abort", () => controller.error(signal.reason));
+          },
+        }),
+      ), 5);
+    expect(await store.download("shelf", "a", SIZE)).toMatchObject({ outcome: "broken" });
   });
 });

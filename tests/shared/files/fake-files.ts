@@ -122,7 +122,7 @@ export function fakeFiles({ files, busy: busyTimes = {}, outcomes = {}, meet = (
     release: (tokens) =>
       called("release", tokens, () => {
         queue.released.push(tokens);
-        due.push(...tokens);
+        due.push(...tokens.filter((token) => outcomes[token] !== "lost_lease"));
       }),
     end: (goesOn) =>
       called("end", goesOn, () => {
