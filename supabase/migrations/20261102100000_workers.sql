@@ -51,26 +51,23 @@ end
 $$;
 revoke all on function private.wish_for_worker() from public;
 
-create function private.wake_at_commit() returns trigger
+create function private.wake_worker(function_name text) returns void
 language plpgsql
-security definer -- calls the worker
 set search_path = ''
-set lock_timeout = '300ms' -- an edit does not wait for long
 as $$
 declare
     kind private.worker_kinds;
     interval_since interval;
     is_due boolean;
 begin
-    delete from private.worker_wishes where transaction_id = new.transaction_id and function_name = new.function_name;
     -- Somebody else who commits just now makes the call for both.
-    select k.* into kind from private.worker_kinds as k where k.function_name = new.function_name for update skip locked;
+    select k.* into kind from private.worker_kinds as k where k.function_name = wake_worker.function_name for update skip locked;
     if not found then
-        return null;
+        return;
     end if;
     interval_since := make_interval(secs => private.worker_setting(kind, 'wake_interval_seconds')::integer);
     if kind.called_at >= clock_timestamp() - interval_since then
-        return null;
+        return;
     end if;
     execute format('select %s()', kind.has_due::regproc) into is_due;
     if is_due then
@@ -80,15 +77,29 @@ begin
             'action', 'process', 'lingerMs', 1000 * extract(epoch from interval_since) + 500
         ));
     end if;
-    return null;
-exception when others then
-    -- The edit that this is the commit of must stand; the schedule wakes the worker all the same.
-    raise warning 'Nobody was woken to process the queue (SQLSTATE %)', sqlstate;
+end
+$$;
+comment on function private.wake_worker(text) is 'Calls a worker, unless that was done a moment ago or nothing is due.';
+revoke all on function private.wake_worker(text) from public;
+
+create function private.wake_at_commit() returns trigger
+language plpgsql
+security definer -- calls the worker
+set search_path = ''
+set lock_timeout = '300ms' -- an edit does not wait for long
+as $$
+begin
+    delete from private.worker_wishes where transaction_id = new.transaction_id and function_name = new.function_name;
+    begin
+        perform private.wake_worker(new.function_name);
+    exception when others then
+        -- The edit that this is the commit of must stand; the schedule wakes the worker all the same.
+        raise warning 'Nobody was woken to process the queue (SQLSTATE %)', sqlstate;
+    end;
     return null;
 end
 $$;
 revoke all on function private.wake_at_commit() from public;
-
 create constraint trigger worker_wishes_at_commit
 after insert on private.worker_wishes
 deferrable initially deferred

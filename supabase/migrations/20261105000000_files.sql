@@ -51,6 +51,8 @@ create table private.watched_buckets (
     -- Who may read the documents: whoever uploaded the file; the client that its first folder names; everyone. Where
     -- there is no such owner or folder, administrators alone.
     readers text not null check (readers in ('owner', 'folder', 'everyone')),
+    -- Whether somebody said so, or it was taken from the bucket.
+    are_readers_chosen boolean not null,
     created_at timestamptz not null default now()
 );
 comment on table private.watched_buckets is 'Buckets whose objects become documents; see watch_bucket().';
@@ -72,24 +74,36 @@ $$;
 comment on function private.pattern_regex(text) is 'The regular expression for a pattern of paths.';
 revoke all on function private.pattern_regex(text) from public;
 
-do $view$
-declare
-    -- Storage servers that keep versions mark a deletion instead of deleting.
-    marks_deletions constant boolean := exists (
-        select from pg_catalog.pg_attribute as a
-        where a.attrelid = 'storage.objects'::regclass and a.attname = 'is_delete_marker' and not a.attisdropped
-    );
+create function private.storage_keeps_versions() returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    -- Storage servers that do archive a version instead of overwriting it, and mark a deletion instead of deleting.
+    select count(*) = 2
+    from pg_catalog.pg_attribute as a
+    where a.attrelid = 'storage.objects'::regclass and a.attname in ('is_delete_marker', 'archived_at') and not a.attisdropped;
+$$;
+revoke all on function private.storage_keeps_versions() from public;
+
+create function private.place_eligible_objects() returns void
+language plpgsql
+set search_path = ''
+as $place$
 begin
     execute format(
         $create$
-        create view private.eligible_objects with (security_invoker = true) as
+        create or replace view private.eligible_objects with (security_invoker = true) as
         select
             o.bucket_id,
             o.name as file_path,
             coalesce(o.version, '') as object_version,
-            -- What changes only when the bytes do.
-            coalesce(nullif(o.metadata ->> 'eTag', ''), o.version, '') as content_tag,
-            (o.metadata ->> 'size')::bigint as file_size,
+            -- What changes only when the bytes do, or what their uploader says of them.
+            coalesce(nullif(o.metadata ->> 'eTag', ''), o.version, '')
+                || coalesce('/' || md5(nullif(jsonb_strip_nulls(jsonb_build_object(
+                    'title', o.user_metadata -> 'title', 'locale', o.user_metadata -> 'locale'
+                )), '{}')::text), '') as content_tag,
+            case when o.metadata ->> 'size' ~ '^\d{1,18}$' then (o.metadata ->> 'size')::bigint end as file_size,
             o.metadata ->> 'mimetype' as mime_type,
             o.owner_id,
             o.user_metadata,
@@ -99,14 +113,19 @@ begin
         from private.watched_buckets as w
         join storage.objects as o on o.bucket_id = w.bucket_id
         where (w.paths_regex is null or o.name ~ w.paths_regex)
-            and (w.types_regex is null or coalesce(o.metadata ->> 'mimetype', '') ~ w.types_regex)
+            -- Such as text/plain;charset=UTF-8.
+            and (w.types_regex is null or lower(btrim(split_part(coalesce(o.metadata ->> 'mimetype', ''), ';', 1))) ~ w.types_regex)
             -- What the dashboard puts into a folder that is to look empty.
             and right(o.name, 23) <> '.emptyFolderPlaceholder'%s
         $create$,
-        case when marks_deletions then ' and not o.is_delete_marker' end
+        case when private.storage_keeps_versions() then ' and not o.is_delete_marker and o.archived_at is null' end
     );
 end
-$view$;
+$place$;
+comment on function private.place_eligible_objects() is 'Makes the view of the objects that count, as the storage server has them.';
+revoke all on function private.place_eligible_objects() from public;
+
+select private.place_eligible_objects();
 comment on view private.eligible_objects is 'The objects that have to have a document: of watched buckets, with a path and a type that count.';
 
 -- Queue ---------------------------------------------------------------------------------------------------------------
@@ -152,6 +171,7 @@ create table private.missed_objects (
     file_path text not null,
     problem text not null,
     seen_at timestamptz not null default clock_timestamp(),
+    tried_at timestamptz not null default '-infinity',
     primary key (bucket_id, file_path)
 );
 comment on table private.missed_objects is 'Uploads, moves and deletions that could not be written into the queue; the schedule sees to them.';
@@ -212,7 +232,16 @@ begin
         and o.bucket_id = keep_if_same.bucket_id and o.file_path = keep_if_same.name
         and q.processed_at is not null and q.content_tag = o.content_tag and q.mime_type is not distinct from o.mime_type
         and exists (select from public.documents as d where d.bucket_id = q.bucket_id and d.file_path = q.file_path);
-    return found;
+    if not found then
+        return false;
+    end if;
+    -- It may be somebody else's now.
+    update public.documents as d
+    set client_id = r.client_id, owner_id = r.owner_id
+    from private.readers_of(keep_if_same.bucket_id, keep_if_same.name) as r
+    where d.bucket_id = keep_if_same.bucket_id and d.file_path = keep_if_same.name
+        and (d.client_id, d.owner_id) is distinct from (r.client_id, r.owner_id);
+    return true;
 end
 $$;
 comment on function private.keep_if_same(text, text) is 'Whether an object still has the bytes that its document was made of; then only its version is noted.';
@@ -225,9 +254,17 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 declare
+    held text[];
     dead text[];
 begin
-    -- Proven here and now, whatever the caller believes.
+    -- Held first, and proven in a statement of its own after that: an upload of the same name that is under way has been
+    -- waited for by then, and is seen; a later one waits for these rows.
+    held := array(
+        select q.file_path from public.files_queue as q
+        where q.bucket_id = remove_files.bucket_id and q.file_path = any (names)
+        order by q.file_path
+        for update
+    );
     dead := array(
         select n from unnest(names) as n
         where not exists (
@@ -235,8 +272,12 @@ begin
         )
         order by n
     );
-    delete from public.files_queue as q where q.bucket_id = remove_files.bucket_id and q.file_path = any (dead);
-    delete from public.documents as d where d.bucket_id = remove_files.bucket_id and d.file_path = any (dead);
+    delete from public.files_queue as q
+    where q.bucket_id = remove_files.bucket_id and q.file_path = any (dead) and q.file_path = any (held);
+    delete from public.documents as d
+    where d.bucket_id = remove_files.bucket_id and d.file_path = any (dead)
+        -- One that was queued meanwhile is not dead any more.
+        and not exists (select from public.files_queue as q where q.bucket_id = d.bucket_id and q.file_path = d.file_path);
     return cardinality(dead)::bigint;
 end
 $$;
@@ -293,7 +334,11 @@ begin
         where d.bucket_id = from_bucket and d.file_path = from_name
         returning coalesce(d.metadata ->> 'titleFrom' = 'path', false) into is_named_by_path;
     end if;
-    if is_named_by_path is not false or not private.keep_if_same(to_bucket, to_name) then
+    -- By its name a text may also be told to be a table, say.
+    if is_named_by_path is not false
+        or lower(substring(from_name from '\.[^./]+$')) is distinct from lower(substring(to_name from '\.[^./]+$'))
+        or not private.keep_if_same(to_bucket, to_name)
+    then
         perform private.enqueue_objects(to_bucket, array[to_name]);
     end if;
 end
@@ -310,6 +355,10 @@ set search_path = ''
 set lock_timeout = '300ms' -- an upload does not wait for long
 as $$
 begin
+    -- A thousand deleted at once wait as long as one does, and not a thousand times.
+    if current_setting('accord.upload_waited', true) = 'true' then
+        perform set_config('lock_timeout', '1ms', true);
+    end if;
     begin
         if not exists (
             select from private.watched_buckets as w where w.bucket_id in (old.bucket_id, new.bucket_id)
@@ -327,6 +376,9 @@ begin
     exception when others then
         -- The upload must stand, whatever is wrong here. The schedule sees to what is noted, and the check of coherence
         -- to what could not even be noted.
+        if sqlstate = '55P03' then
+            perform set_config('accord.upload_waited', 'true', true);
+        end if;
         begin
             insert into private.missed_objects as m (bucket_id, file_path, problem)
             select gone.bucket_id, gone.name, left(sqlerrm, 500)
@@ -349,18 +401,20 @@ language plpgsql
 set search_path = ''
 as $$
 begin
+    perform private.place_eligible_objects();
     -- Replaced, it is also enabled again, which only the owner of the table may do in any other way.
-    execute format(
-        'create or replace trigger accord_files after insert or delete or update of bucket_id, name, version%s on storage.objects
-         for each row execute function private.follow_object()',
-        (
-            select ', is_delete_marker' from pg_catalog.pg_attribute as a
-            where a.attrelid = 'storage.objects'::regclass and a.attname = 'is_delete_marker' and not a.attisdropped
-        )
-    );
+    create or replace trigger accord_files
+    after insert or delete or update of bucket_id, name, version on storage.objects
+    for each row execute function private.follow_object();
+    if private.storage_keeps_versions() then
+        -- An earlier version is current again. That one is archived is followed when its successor comes.
+        create or replace trigger accord_files_restored
+        after update of archived_at, is_delete_marker on storage.objects
+        for each row when (new.archived_at is null) execute function private.follow_object();
+    end if;
 end
 $$;
-comment on function private.place_files_trigger() is 'Makes the trigger on storage.objects, or makes it whole again.';
+comment on function private.place_files_trigger() is 'Makes the trigger on storage.objects and the view of what counts, or makes them whole again.';
 revoke all on function private.place_files_trigger() from public;
 
 select private.place_files_trigger();
@@ -373,6 +427,8 @@ as $$
     select case
         when count(*) = 0 then 'the trigger accord_files on storage.objects is missing'
         when count(*) filter (where t.tgenabled in ('O', 'A')) = 0 then 'the trigger accord_files on storage.objects is disabled'
+        when private.storage_keeps_versions() and pg_get_viewdef('private.eligible_objects'::regclass) !~ 'archived_at'
+            then 'the storage server keeps versions by now, and private.eligible_objects does not know it'
     end
     from pg_catalog.pg_trigger as t
     where t.tgrelid = 'storage.objects'::regclass and t.tgname = 'accord_files';
@@ -423,14 +479,25 @@ create function private.settle_missed_objects() returns bigint
 language plpgsql
 set search_path = ''
 as $$
+declare
+    missed record;
+    enqueued bigint := 0::bigint;
 begin
-    return (
-        select public.sync_storage_objects(coalesce(jsonb_agg(jsonb_build_object('bucket', m.bucket_id, 'name', m.file_path)), '[]'))
-        from (select bucket_id, file_path from private.missed_objects order by seen_at limit 1000) as m
-    );
-exception when lock_not_available or deadlock_detected then
-    -- What kept the trigger from it is still there.
-    return 0::bigint;
+    for missed in select m.bucket_id, m.file_path from private.missed_objects as m order by m.tried_at, m.seen_at limit 1000 loop
+        begin
+            enqueued := enqueued + public.sync_storage_objects(
+                jsonb_build_array(jsonb_build_object('bucket', missed.bucket_id, 'name', missed.file_path))
+            );
+        exception when others then
+            -- One keeps no other waiting, nor the workers: it goes behind them.
+            update private.missed_objects as m
+            set problem = left(sqlerrm, 500), tried_at = clock_timestamp()
+            where m.bucket_id = missed.bucket_id and m.file_path = missed.file_path;
+            -- Where somebody holds the queue, each of the others would wait for as long.
+            exit when sqlstate = '55P03';
+        end;
+    end loop;
+    return enqueued;
 end
 $$;
 comment on function private.settle_missed_objects() is 'Sees to what the trigger could not write into the queue. Called by the schedule.';
@@ -439,16 +506,18 @@ revoke all on function private.settle_missed_objects() from public;
 -- Watching ------------------------------------------------------------------------------------------------------------
 
 create function public.watch_bucket(
-    bucket_id text, paths text default '**', types text[] default null, readers text default null
+    bucket_id text, paths text default null, types text[] default null, readers text default null
 ) returns jsonb
 language plpgsql
 security definer -- writes what nobody else may; require_admin() keeps everybody else out
 set search_path = ''
+set statement_timeout = '5min' -- of a large bucket every document may change its readers
 as $$
 #variable_conflict use_column
 declare
     is_public boolean;
-    wanted text := readers;
+    before private.watched_buckets;
+    wanted private.watched_buckets;
     enqueued bigint;
 begin
     perform private.require_admin();
@@ -459,29 +528,35 @@ begin
                 'There are: ' || (select string_agg(b.id, ', ' order by b.id) from storage.buckets as b) || '.', 'There is none yet.'
             );
     end if;
-    if paths is null or paths = '' then
+    if paths = '' then
         raise exception 'paths must be a pattern such as ** or contracts/*.pdf, not empty' using errcode = 'invalid_parameter_value';
     end if;
     if cardinality(types) = 0 or exists (select from unnest(types) as t where t is null or t !~ '^[^/\s]+/[^/\s]+$') then
         raise exception 'types must be types such as application/pdf or text/*, not %', types::text using errcode = 'invalid_parameter_value';
     end if;
-    -- Nobody meant to tell everyone what a private bucket holds.
-    wanted := coalesce(wanted, case when is_public then 'everyone' else 'owner' end);
-    if wanted not in ('owner', 'folder', 'everyone') then
-        raise exception 'readers must be owner, folder or everyone, not %', wanted using errcode = 'invalid_parameter_value';
+    if readers not in ('owner', 'folder', 'everyone') then
+        raise exception 'readers must be owner, folder or everyone, not %', readers using errcode = 'invalid_parameter_value';
     end if;
 
-    insert into private.watched_buckets as w (bucket_id, paths, types, paths_regex, types_regex, readers)
+    -- What is not said stays as it was; and nobody meant to tell everyone what a private bucket holds.
+    select w.* into before from private.watched_buckets as w where w.bucket_id = watch_bucket.bucket_id for update;
+    wanted.paths := coalesce(watch_bucket.paths, before.paths, '**');
+    wanted.types := coalesce(watch_bucket.types, before.types);
+    wanted.are_readers_chosen := watch_bucket.readers is not null or coalesce(before.are_readers_chosen, false);
+    wanted.readers := coalesce(
+        watch_bucket.readers, case when before.are_readers_chosen then before.readers end, case when is_public then 'everyone' else 'owner' end
+    );
+    insert into private.watched_buckets as w (bucket_id, paths, types, paths_regex, types_regex, readers, are_readers_chosen)
     values (
-        watch_bucket.bucket_id, watch_bucket.paths, watch_bucket.types,
-        case when watch_bucket.paths <> '**' then private.pattern_regex(watch_bucket.paths) end,
-        (select string_agg(private.pattern_regex(t), '|') from unnest(watch_bucket.types) as t),
-        wanted
+        watch_bucket.bucket_id, wanted.paths, wanted.types,
+        case when wanted.paths <> '**' then private.pattern_regex(wanted.paths) end,
+        (select string_agg(private.pattern_regex(lower(t)), '|') from unnest(wanted.types) as t where not '*/*' = any (wanted.types)),
+        wanted.readers, wanted.are_readers_chosen
     )
     on conflict on constraint watched_buckets_pkey do update
     set
         paths = excluded.paths, types = excluded.types, paths_regex = excluded.paths_regex, types_regex = excluded.types_regex,
-        readers = excluded.readers;
+        readers = excluded.readers, are_readers_chosen = excluded.are_readers_chosen;
 
     perform private.remove_files(watch_bucket.bucket_id, array_agg(q.file_path))
     from public.files_queue as q
@@ -497,7 +572,7 @@ begin
         where k.bucket_id = watch_bucket.bucket_id
     ) as r
     where d.id = r.id and (d.client_id, d.owner_id) is distinct from (r.client_id, r.owner_id);
-    -- The first of what is in it; of a large bucket the rest is found missing by the check of coherence, and caught up with.
+    -- The first of what is in it; of a large bucket the rest is found missing by the check of coherence.
     select coalesce(private.enqueue_objects(watch_bucket.bucket_id, array_agg(o.file_path), 1), 0) into enqueued
     from (
         select o.file_path
@@ -507,11 +582,11 @@ begin
         limit 5000
     ) as o
     having count(*) > 0;
-    return jsonb_build_object('bucketId', watch_bucket.bucket_id, 'readers', wanted, 'enqueued', coalesce(enqueued, 0::bigint));
+    return jsonb_build_object('bucketId', watch_bucket.bucket_id, 'readers', wanted.readers, 'enqueued', coalesce(enqueued, 0::bigint));
 end
 $$;
 comment on function public.watch_bucket(text, text, text[], text) is
-    'Keeps documents of the objects of a bucket from now on, those that are in it included. Called again, it changes which, and who may read them.';
+    'Keeps documents of the objects of a bucket from now on, those that are in it included. Called again, it changes which, and who may read them; what is not said stays.';
 revoke all on function public.watch_bucket(text, text, text[], text) from public, anon, authenticated;
 grant execute on function public.watch_bucket(text, text, text[], text) to authenticated, service_role;
 
@@ -519,6 +594,7 @@ create function public.unwatch_bucket(bucket_id text) returns void
 language plpgsql
 security definer -- as watch_bucket()
 set search_path = ''
+set statement_timeout = '5min'
 as $$
 begin
     perform private.require_admin();
@@ -606,19 +682,23 @@ create function public.save_file_progress(token uuid, object_version text, progr
 language plpgsql
 security definer -- as claim_file_jobs()
 set search_path = ''
+set lock_timeout = '5s'
 as $$
 #variable_conflict use_column
 declare
-    held constant uuid[] := private.hold('public.files_queue', array[token]);
     job public.files_queue;
 begin
-    select q.* into job from public.files_queue as q where q.lease_token = any (held);
+    -- Here a worker may wait for an upload: it holds nothing that anybody waits for.
+    select q.* into job from public.files_queue as q where q.lease_token = token for update;
     if not found then
         return false;
     end if;
     if job.revision <> job.leased_revision or job.object_version <> save_file_progress.object_version then
-        -- Overwritten meanwhile: it is read anew from its beginning.
-        perform private.give_back('public.files_queue', held);
+        -- Overwritten meanwhile: it is read anew from its beginning, also where the trigger has not told so.
+        if job.revision = job.leased_revision then
+            perform private.enqueue_objects(job.bucket_id, array[job.file_path]);
+        end if;
+        perform private.give_back('public.files_queue', array[token]);
         return false;
     end if;
     delete from private.file_parts as p
@@ -633,6 +713,8 @@ begin
     update public.files_queue as q
     set
         progress = save_file_progress.progress,
+        -- Whoever gets further has not died of it.
+        retry_count = 1,
         visible_at = clock_timestamp() + make_interval(secs => (private.setting('files_lease_seconds') #>> '{}')::integer)
     where q.lease_token = token;
     return true;
@@ -726,9 +808,19 @@ begin
         return case when exists (select from public.files_queue as q where q.lease_token = asked) then 'busy' else 'lost_lease' end;
     end if;
     select q.* into job from public.files_queue as q where q.lease_token = asked;
+    if not exists (select from private.watched_buckets as w where w.bucket_id = job.bucket_id) then
+        -- Nobody watches it any more, and its documents stay.
+        delete from public.files_queue as q where q.lease_token = asked;
+        return 'completed';
+    end if;
     if not exists (select from private.eligible_objects as o where o.bucket_id = job.bucket_id and o.file_path = job.file_path) then
         perform private.remove_files(job.bucket_id, array[job.file_path]);
         return 'completed';
+    end if;
+    if (result ->> 'isGone')::boolean then
+        -- It was, and is there again.
+        perform private.give_back(queue, held);
+        return 'requeued';
     end if;
     if result ->> 'failure' is not null then
         select f.outcome into outcome
@@ -740,7 +832,10 @@ begin
         return outcome;
     end if;
     -- Of bytes that have been overwritten meanwhile nothing is written: their successor is read at once.
-    if job.revision = job.leased_revision then
+    if job.revision = job.leased_revision and result ->> 'objectVersion' is distinct from job.object_version then
+        -- The queue knows another version than was read: the trigger has missed one.
+        perform private.enqueue_objects(job.bucket_id, array[job.file_path]);
+    elsif job.revision = job.leased_revision then
         perform private.write_document(job, result);
         update public.files_queue as q set progress = null where q.lease_token = asked;
     end if;
@@ -802,6 +897,7 @@ as $$
 declare
     stuck bigint;
     failed bigint;
+    missed bigint;
 begin
     select
         count(*) filter (where q.failed_at is null and q.visible_at < clock_timestamp() - interval '15 minutes'),
@@ -809,6 +905,10 @@ begin
     into stuck, failed
     from public.files_queue as q
     where q.processed_at is null;
+    select count(*) into missed from private.missed_objects as m where m.seen_at < clock_timestamp() - interval '15 minutes';
+    perform private.set_alert(missed > 0, 'files_missed', format(
+        '%s objects could not be queued for a quarter of an hour. See problem in private.missed_objects.', missed
+    ));
     perform private.set_alert(stuck > 0, 'files_stuck', format(
         '%s files have been due for a quarter of an hour and nobody has read them. See stuck_file_jobs(); run accord doctor.', stuck
     ));
@@ -972,9 +1072,17 @@ as $$
 
     select
         'bucket ' || w.bucket_id,
-        b.id is not null,
-        case when b.id is null then 'watched, but there is no such bucket' else format('watched: %s, read by %s', w.paths, w.readers) end,
-        case when b.id is null then format('Make it again, or run: select public.unwatch_bucket(%L);', w.bucket_id) end
+        b.id is not null and (b.public or w.are_readers_chosen or w.readers <> 'everyone'),
+        case
+            when b.id is null then 'watched, but there is no such bucket'
+            when b.public or w.are_readers_chosen or w.readers <> 'everyone' then format('watched: %s, read by %s', w.paths, w.readers)
+            else 'private by now, and its documents are read by everyone'
+        end,
+        case
+            when b.id is null then format('Make it again, or run: select public.unwatch_bucket(%L);', w.bucket_id)
+            when not b.public and not w.are_readers_chosen and w.readers = 'everyone'
+                then format('Run: select public.watch_bucket(%L, readers => ''owner''); or ''everyone'', if they are meant.', w.bucket_id)
+        end
     from private.watched_buckets as w
     left join storage.buckets as b on b.id = w.bucket_id
 

@@ -235,4 +235,17 @@ describe("a queue that somebody holds", () => {
     // A document that could not be renamed was made anew: its text is the same, and is not paid for again.
     await expectAgreement(expected);
   });
+
+  it("fails no deletion of a hundred files at once, each of which would wait", async () => {
+    const names = Array.from({ length: 100 }, (_, i) => `many/${i}.txt`);
+    await Promise.all(names.map((name) => upload(name, `One of many: ${name}`)));
+    await settle();
+    const holder = await own.connect();
+    await holder.query("begin; lock table public.files_queue in access exclusive mode");
+    expect((await storage().remove(names)).error).toBeNull();
+    await holder.query("rollback");
+    await database.query("select private.dispatch_files()");
+    await settle();
+    await expectAgreement(expected);
+  });
 });

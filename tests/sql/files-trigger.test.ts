@@ -254,7 +254,7 @@ describe("watching a bucket", () => {
         "test-c/contracts/2026/b.pdf",
         "test-c/contracts/a.pdf",
       ]);
-      await watch("contracts/*.pdf", null);
+      await watch("contracts/*.pdf", ["*/*"]);
       expect(await documents(tx)).toHaveLength(1);
       await upload(tx, "contracts/e.txt", { bucket: "test-c" });
       await upload(tx, "contracts/deep/e.pdf", { bucket: "test-c" });
@@ -361,5 +361,153 @@ test(
       await tx.query("select private.place_files_trigger()");
       await upload(tx, "a.txt");
       expect(await queue(tx)).toEqual(["test-a/a.txt pending 1"]);
+    }, superuserUrl())(),
+);
+
+describe("what is said of an upload", () => {
+  it(
+    "is told by its document, also where the bytes are the same",
+    onBuckets(async (tx) => {
+      const worker = new FileWorker(tx);
+      const tag = await upload(tx, "a.txt");
+      await worker.emptyQueue();
+      await tx.query(
+        "update storage.objects set version = 'next', user_metadata = '{\"title\": \"Final\", \"other\": 1}' where bucket_id = 'test-a'",
+      );
+      expect(await queue(tx)).toEqual(["test-a/a.txt pending 2"]);
+      await worker.emptyQueue();
+      await tx.query(
+        "update storage.objects set version = 'last', user_metadata = '{\"title\": \"Final\", \"other\": 2}' where bucket_id = 'test-a'",
+      );
+      expect(await queue(tx)).toEqual(["test-a/a.txt completed 2"]);
+      expect(await valueOf(tx, "select content_tag like $1 || '/%' from public.files_queue", [tag])).toBe(true);
+    }),
+  );
+
+  it(
+    "has it belong to whoever has overwritten it, though the bytes are the same",
+    onBuckets(async (tx) => {
+      const [first, second] = ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"];
+      const tag = await upload(tx, "a.txt", { owner: first });
+      await new FileWorker(tx).emptyQueue();
+      await upload(tx, "a.txt", { owner: second, tag });
+      expect(await queue(tx)).toEqual(["test-a/a.txt completed 1"]);
+      expect(await valueOf(tx, "select owner_id from public.documents where bucket_id = 'test-a'")).toBe(second);
+    }),
+  );
+});
+
+test(
+  "a type is what it is, whatever its charset and its letters, and a size that is no number is none",
+  onBuckets(async (tx) => {
+    await tx.query("select public.watch_bucket('test-c', types => '{text/Plain}')");
+    await upload(tx, "a.txt", { bucket: "test-c", type: "text/plain;charset=UTF-8" });
+    await upload(tx, "b.txt", { bucket: "test-c", type: "TEXT/PLAIN" });
+    await upload(tx, "c.txt", { bucket: "test-c", type: "text/html" });
+    await tx.query(
+      "update storage.objects set version = 'x', metadata = metadata || '{\"size\": \"large\"}' where name = 'a.txt'",
+    );
+    expect(await queue(tx)).toEqual(["test-c/a.txt pending 2", "test-c/b.txt pending 1"]);
+    expect(await missed(tx)).toEqual([]);
+    await tx.query("select public.watch_bucket('test-c', types => '{*/*}')");
+    expect((await queue(tx)).length).toBe(3);
+  }),
+);
+
+test(
+  "watching a bucket again changes what is said and nothing else, least of all who may read",
+  onBuckets(async (tx) => {
+    const watched = () =>
+      valueOf<string>(
+        tx,
+        "select concat_ws(' ', paths, types::text, readers) from private.watched_buckets where bucket_id = 'test-b'",
+      );
+    expect(await watched()).toBe("** everyone");
+    await tx.query("select public.watch_bucket('test-b', readers => 'folder')");
+    await tx.query("select public.watch_bucket('test-b', 'acme/**')");
+    await tx.query("select public.watch_bucket('test-b', types => '{text/*}')");
+    await tx.query("select public.watch_bucket('test-b')");
+    expect(await watched()).toBe("acme/** {text/*} folder");
+  }),
+);
+
+test(
+  "a bucket that became private is told by the doctor while everyone reads its documents",
+  onBuckets(async (tx) => {
+    const told = () =>
+      valueOf<{ ok: boolean; mend: string | null }>(
+        tx,
+        "select to_jsonb(c) from jsonb_to_recordset(public.health_checks()) as c (name text, ok boolean, mend text) where name = 'bucket test-b'",
+      );
+    expect(await told()).toMatchObject({ ok: true });
+    await tx.query("update storage.buckets set public = false where id = 'test-b'");
+    const { ok, mend } = await told();
+    expect([ok, mend]).toEqual([false, expect.stringContaining("readers => 'owner'")]);
+    await tx.query("select public.watch_bucket('test-b', readers => 'everyone')");
+    expect(await told()).toMatchObject({ ok: true });
+  }),
+);
+
+test(
+  "one object that cannot be settled keeps neither the others nor the workers waiting",
+  () =>
+    onBuckets(async (tx) => {
+      await tx.query("select public.set_setting('files_wake', '\"cron\"')");
+      await upload(tx, "kept.txt");
+      await new FileWorker(tx).emptyQueue();
+      await tx.query(`
+        create table public.test_quotes (document uuid references public.documents (id));
+        insert into public.test_quotes select id from public.documents where bucket_id = 'test-a'`);
+      await tx.query("alter table storage.objects disable trigger accord_files");
+      await upload(tx, "new.txt");
+      await tx.query("delete from storage.objects where name = 'kept.txt'");
+      await tx.query(
+        "insert into private.missed_objects (bucket_id, file_path, problem, seen_at) values ('test-a', 'kept.txt', '', now() - interval '1 hour'), ('test-a', 'new.txt', '', now())",
+      );
+      await tx.query("delete from net.http_request_queue; delete from private.workers");
+      await tx.query("select private.dispatch_files()");
+      expect(await missed(tx)).toEqual(["test-a/kept.txt"]);
+      expect(await queue(tx)).toEqual(["test-a/kept.txt completed 1", "test-a/new.txt pending 1"]);
+      expect(
+        await valueOf(tx, "select count(*)::int from net.http_request_queue where url like '%/process-files-queue'"),
+      ).toBe(1);
+      expect(
+        await valueOf(
+          tx,
+          "select count(*)::int from public.alerts where kind = 'files_missed' and resolved_at is null",
+        ),
+      ).toBe(1);
+      await tx.query("drop table public.test_quotes");
+      await tx.query("select private.dispatch_files()");
+      expect([await missed(tx), await documents(tx)]).toEqual([[], []]);
+    }, superuserUrl())(),
+);
+
+test(
+  "where the storage keeps versions, the current one counts, and none where a deletion is marked",
+  () =>
+    onBuckets(async (tx) => {
+      await tx.query("drop index storage.bucketid_objname");
+      const worker = new FileWorker(tx);
+      const archive = () =>
+        tx.query("update storage.objects set archived_at = now() where name = 'a.txt' and archived_at is null");
+      const put = (version: string, isDeleteMarker = false) =>
+        tx.query(
+          "insert into storage.objects (bucket_id, name, version, metadata, is_delete_marker) values ('test-a', 'a.txt', $1, jsonb_build_object('eTag', $1::text), $2)",
+          [version, isDeleteMarker],
+        );
+      await put("v1");
+      await worker.emptyQueue();
+      await archive();
+      await put("v2");
+      expect(await queue(tx)).toEqual(["test-a/a.txt pending 2"]);
+      await worker.emptyQueue();
+      expect(await valueOf(tx, "select object_version from public.files_queue")).toBe("v2");
+      await archive();
+      await put("v3", true);
+      expect([await queue(tx), await documents(tx), await missed(tx)]).toEqual([[], [], []]);
+      await tx.query("delete from storage.objects where version = 'v3'");
+      await tx.query("update storage.objects set archived_at = null where version = 'v1'");
+      expect(await valueOf(tx, "select object_version from public.files_queue")).toBe("v1");
     }, superuserUrl())(),
 );

@@ -232,3 +232,57 @@ test("people and their tokens see what is theirs to see", () =>
       expect(await refusalOf(tx, `select public.${call}`), call).toMatchObject({ code: "42501" });
     }
   }));
+
+test("an overwrite that the trigger has missed is seen by whoever reads the file, and costs one reading more", () =>
+  onClaimed(["a.txt"], async (tx, worker, jobs) => {
+    const overwrite = () =>
+      tx.query("update storage.objects set version = gen_random_uuid(), metadata = '{}' where bucket_id = 'test-a'");
+    await worker.finish(first(jobs));
+    await tx.query("alter table storage.objects disable trigger accord_files");
+    await tx.query(
+      "update public.files_queue set revision = revision + 1, status = 'pending', processed_at = null, visible_at = clock_timestamp()",
+    );
+    await overwrite();
+    const job = first(await worker.claim());
+    expect(await worker.finish(job)).toBe("requeued");
+    const again = first(await worker.claim());
+    await overwrite();
+    const late = { ...again, objectVersion: "the one that is there" };
+    expect(await worker.save(late, { page: 1 }, [])).toBe(false);
+    expect(await worker.finish(first(await worker.claim()))).toBe("completed");
+    expect(
+      await valueOf(
+        tx,
+        "select q.object_version = o.version from public.files_queue as q join storage.objects as o on o.name = q.file_path where o.bucket_id = 'test-a'",
+      ),
+    ).toBe(true);
+  }, superuserUrl())());
+
+test(
+  "a file that was said to be gone and is there again is read, and its document not emptied",
+  onClaimed(["a.txt"], async (tx, worker, jobs) => {
+    await worker.finish(first(jobs));
+    await upload(tx, "a.txt");
+    const job = first(await worker.claim());
+    expect(
+      await valueOf(tx, "select public.finish_file_jobs($1) ->> $2", [
+        JSON.stringify([{ token: job.token, isGone: true }]),
+        job.token,
+      ]),
+    )
+      .toBe("requeued");
+    expect(await documents(tx)).toEqual(["test-a/a.txt A title: text of a.txt"]);
+  }),
+);
+
+test(
+  "whoever finishes a file of a bucket that is no longer watched leaves its document",
+  onClaimed(["a.txt"], async (tx, worker, jobs) => {
+    await worker.finish(first(jobs));
+    await upload(tx, "a.txt");
+    const job = first(await worker.claim());
+    await tx.query("delete from private.watched_buckets where bucket_id = 'test-a'");
+    expect(await worker.finish(job)).toBe("completed");
+    expect([await queue(tx), await documents(tx)]).toEqual([[], ["test-a/a.txt A title: text of a.txt"]]);
+  }),
+);
