@@ -59,7 +59,7 @@ language plpgsql
 stable
 security definer -- reads storage past its policies
 set search_path = ''
-set work_mem = '64MB' -- a million names are hashed, not sorted on disk
+set work_mem = '96MB' -- a million paths are hashed in memory
 set parallel_tuple_cost = 0
 set plan_cache_mode = 'force_custom_plan' -- one that was made while the queue was empty takes hours when it is not
 as $$
@@ -89,23 +89,53 @@ begin
             count(o.file_path) as source_count,
             count(q.file_path) as copy_count,
             count(*) filter (where q.file_path is null and o.changed_at <= in_flight_since) as missing,
-            count(*) filter (where q.file_path = o.file_path and q.object_version <> o.object_version and o.changed_at <= in_flight_since) as stale,
+            count(*) filter (where q.version <> o.version and o.changed_at <= in_flight_since) as stale,
             count(*) filter (where o.file_path is null) as orphan,
-            count(*) filter (where o.changed_at > in_flight_since and (q.file_path is null or q.object_version <> o.object_version)) as in_flight,
-            count(*) filter (where o.changed_at <= least(in_flight_since, overdue_since) and (q.file_path is null or q.object_version <> o.object_version)) as overdue
+            count(*) filter (where q.version is distinct from o.version and o.changed_at > in_flight_since) as in_flight,
+            count(*) filter (where q.version is distinct from o.version and o.changed_at <= least(in_flight_since, overdue_since)) as overdue
         from (
-            select e.file_path, e.object_version, coalesce(greatest(e.created_at, e.updated_at), '-infinity') as changed_at
+            -- Versions are compared by their hashes, which take a third of the room.
+            select
+                e.file_path, hashtextextended(e.object_version, 0) as version,
+                coalesce(greatest(e.created_at, e.updated_at), '-infinity') as changed_at
             from private.eligible_objects as e
             where e.bucket_id = compare_queue.bucket_id
         ) as o
         full join (
-            select f.file_path, f.object_version from public.files_queue as f where f.bucket_id = compare_queue.bucket_id
+            select f.file_path, hashtextextended(f.object_version, 0) as version
+            from public.files_queue as f
+            where f.bucket_id = compare_queue.bucket_id
         ) as q on q.file_path = o.file_path
     ) as c;
 end
 $$;
 comment on function private.compare_queue(text) is 'The eligible objects of a bucket and their rows in the queue, in one full join.';
 revoke all on function private.compare_queue(text) from public;
+
+create function private.count_orphan_documents(bucket_id text) returns bigint
+language plpgsql
+stable
+set search_path = ''
+set plan_cache_mode = 'force_custom_plan'
+as $$
+begin
+    return (
+        select count(*)
+        from public.documents as d
+        where d.bucket_id = count_orphan_documents.bucket_id and d.metadata ->> 'contentTag' is not null
+            and not exists (
+                select from public.files_queue as q
+                where q.bucket_id = count_orphan_documents.bucket_id and q.file_path = d.file_path
+            )
+            and not exists (
+                select from private.eligible_objects as e
+                where e.bucket_id = count_orphan_documents.bucket_id and e.file_path = d.file_path
+            )
+    );
+end
+$$;
+comment on function private.count_orphan_documents(text) is 'How many documents were made of files that neither the queue knows nor storage has.';
+revoke all on function private.count_orphan_documents(text) from public;
 
 create function private.compare_documents(bucket_id text) returns setof private.coherence_pair
 language plpgsql
@@ -145,19 +175,7 @@ begin
     ), orphans as materialized (
         -- Of those that the queue does not know, some have their object: what the queue lacks is told of the queue. Asked
         -- only where there are any.
-        select case when c.unqueued = 0 then 0 else (
-            select count(*)
-            from public.documents as t
-            where t.bucket_id = compare_documents.bucket_id and t.metadata ->> 'contentTag' is not null
-                and not exists (
-                    select from public.files_queue as f
-                    where f.bucket_id = compare_documents.bucket_id and f.file_path = t.file_path
-                )
-                and not exists (
-                    select from private.eligible_objects as e
-                    where e.bucket_id = compare_documents.bucket_id and e.file_path = t.file_path
-                )
-        ) end as n
+        select case when c.unqueued = 0 then 0 else private.count_orphan_documents(compare_documents.bucket_id) end as n
         from counted as c
     )
     select
@@ -283,37 +301,56 @@ comment on function private.remove_orphans(text, bigint) is
     'Removes up to so many queue rows and documents of a bucket whose objects are gone. Whoever calls it has asked the breaker.';
 revoke all on function private.remove_orphans(text, bigint) from public;
 
-create function private.sync_objects(bucket_id text, after_path text, up_to text, age interval) returns bigint
+create function private.queue_missing(
+    bucket_id text, after_path text, up_to text, changed_before timestamptz
+) returns table (enqueued bigint, changed text[])
 language plpgsql
 set search_path = ''
-set work_mem = '64MB' -- a batch is put into order in memory
+-- Along both indexes: how many rows lie between two paths is guessed wrongly, and a table sorted for each batch.
+set enable_seqscan = 'off'
+set enable_bitmapscan = 'off'
+set enable_sort = 'off'
 as $$
-declare
-    changed_before constant timestamptz := clock_timestamp() - age;
-    changed text[];
-    enqueued bigint;
 begin
+    return query
     with differing as materialized (
         select e.file_path, e.object_version, e.content_tag, e.file_size, e.mime_type, q.file_path is null as is_missing
         from private.eligible_objects as e
-        left join public.files_queue as q on q.bucket_id = sync_objects.bucket_id and q.file_path = e.file_path
-        where e.bucket_id = sync_objects.bucket_id and e.file_path > after_path and e.file_path <= up_to
+        left join public.files_queue as q
+            on q.bucket_id = queue_missing.bucket_id and q.file_path = e.file_path
+            and q.file_path > after_path and q.file_path <= up_to
+        where e.bucket_id = queue_missing.bucket_id and e.file_path > after_path and e.file_path <= up_to
             and coalesce(greatest(e.created_at, e.updated_at), '-infinity') <= changed_before
             and (q.file_path is null or q.object_version <> e.object_version)
+        order by e.file_path
     ), inserted as (
         insert into public.files_queue (bucket_id, file_path, object_version, content_tag, file_size, mime_type, priority)
-        select sync_objects.bucket_id, d.file_path, d.object_version, d.content_tag, d.file_size, d.mime_type, 1
+        select queue_missing.bucket_id, d.file_path, d.object_version, d.content_tag, d.file_size, d.mime_type, 1
         from differing as d
         where d.is_missing
-        order by d.file_path
         -- Whoever uploads it just now queues it.
         on conflict do nothing
         returning 1
     )
-    select (select count(*) from inserted), coalesce(array_agg(d.file_path order by d.file_path), '{}')
-    into enqueued, changed
+    select (select count(*) from inserted), coalesce(array_agg(d.file_path), '{}')
     from differing as d
     where not d.is_missing;
+end
+$$;
+comment on function private.queue_missing(text, text, text, timestamptz) is
+    'Queues the objects from one path to another that the queue lacks, and tells those that it knows in another version.';
+revoke all on function private.queue_missing(text, text, text, timestamptz) from public;
+
+create function private.sync_objects(bucket_id text, after_path text, up_to text, age interval) returns bigint
+language plpgsql
+set search_path = ''
+as $$
+declare
+    enqueued bigint;
+    changed text[];
+begin
+    select m.enqueued, m.changed into enqueued, changed
+    from private.queue_missing(sync_objects.bucket_id, after_path, up_to, clock_timestamp() - age) as m;
     return enqueued + private.enqueue_objects(
         sync_objects.bucket_id, array(select c from unnest(changed) as c where not private.keep_if_same(sync_objects.bucket_id, c)), 1
     );
@@ -366,14 +403,15 @@ begin
         select max(q.file_path)
         from (
             select i.file_path from public.files_queue as i
-            where i.bucket_id = path_after.bucket_id and i.file_path > reached
+            where i.bucket_id = path_after.bucket_id and i.file_path > reached and i.status = 'completed'
             order by i.file_path
             limit paths
         ) as q
     );
 end
 $$;
-comment on function private.path_after(text, text, text, integer) is 'The path that lies so many further on; null where there are no more.';
+comment on function private.path_after(text, text, text, integer) is
+    'The path that lies so many objects, or so many completed files, further on; null where there are no more.';
 revoke all on function private.path_after(text, text, text, integer) from public;
 
 create function private.may_sync(bucket_id text, phase text) returns boolean
@@ -392,17 +430,34 @@ comment on function private.may_sync(text, text) is
     'Whether a phase may go on by itself: what was little when it began may have become too much.';
 revoke all on function private.may_sync(text, text) from public;
 
-create function private.judge_orphans(bucket_id text) returns table (found bigint, kept bigint)
-language sql
+create function private.judge_orphans(bucket_id text) returns table (orphans bigint, kept bigint)
+language plpgsql
 stable
 set search_path = ''
+set work_mem = '96MB'
+set plan_cache_mode = 'force_custom_plan'
 as $$
-    select coalesce(sum(p.orphan), 0)::bigint, coalesce(sum(p.orphan) filter (where private.breaks_copy(p.copy_count, p.orphan)), 0)::bigint
+begin
+    return query
+    select sum(o.orphan)::bigint, coalesce(sum(o.orphan) filter (where private.breaks_copy(o.copy_count, o.orphan)), 0)::bigint
     from (
-        select q.* from private.compare_queue(bucket_id) as q
+        select
+            (select count(*) from public.files_queue as q where q.bucket_id = judge_orphans.bucket_id) as copy_count,
+            (
+                select count(*)
+                from public.files_queue as q
+                where q.bucket_id = judge_orphans.bucket_id
+                    and not exists (
+                        select from private.eligible_objects as e
+                        where e.bucket_id = judge_orphans.bucket_id and e.file_path = q.file_path
+                    )
+            ) as orphan
         union all
-        select d.* from private.compare_documents(bucket_id) as d
-    ) as p;
+        select
+            (select count(*) from public.documents as d where d.bucket_id = judge_orphans.bucket_id),
+            private.count_orphan_documents(judge_orphans.bucket_id)
+    ) as o;
+end
 $$;
 comment on function private.judge_orphans(text) is 'How many orphans a bucket has, and how many of them the breaker keeps from being removed.';
 revoke all on function private.judge_orphans(text) from public;
@@ -448,7 +503,7 @@ begin
         end if;
     end loop;
     if sync.phase = 'orphans' and done < batch * 0.9 then
-        select j.found, j.kept into orphans, sync.kept from private.judge_orphans(sync.bucket_id) as j;
+        select j.orphans, j.kept into orphans, sync.kept from private.judge_orphans(sync.bucket_id) as j;
         if sync.is_forced then
             sync.kept := 0::bigint;
         elsif sync.kept > 0 then
