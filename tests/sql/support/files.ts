@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { inVain, type Session, valueOf } from "./session.ts";
 
 /** Two watched buckets of their own, and nothing in the queue; all of it is taken back. */
-export const onBuckets = (work: (tx: Session) => Promise<void>, url?: string) => () =>
+export const onBuckets = (work: (tx: Session) => Promise<void>, url?: string): () => Promise<void> => () =>
   inVain(async (tx) => {
     await tx.query("select set_config('storage.allow_delete_query', 'true', true)");
     await tx.query("delete from public.files_queue; delete from private.workers; delete from private.missed_objects");
