@@ -111,14 +111,42 @@ export async function signIn(house: House, email: string): Promise<SupabaseClien
 /** What must hold at any time when nothing is due: each object of the bucket has its row and its document, and no others. */
 export async function expectFilesToAgree(house: FilesHouse, bucket = BUCKET): Promise<void> {
   const disagreeing = await house.sql(
-    `select o.name, o.version, q.file_path, q.status, q.object_version, d.metadata ->> 'contentTag' as of_bytes
-    from (select * from storage.objects where bucket_id = $1) as o
+    `select o.name, o.version, o.etag, q.file_path, q.status, q.object_version, d.metadata ->> 'contentTag' as content_tag
+    from (select *, metadata ->> 'eTag' as etag from storage.objects where bucket_id = $1) as o
     full join (select * from public.files_queue where bucket_id = $1) as q on q.file_path = o.name
     full join (select * from public.documents where bucket_id = $1) as d on d.file_path = coalesce(o.name, q.file_path)
     where o.version is distinct from q.object_version
       or q.status is distinct from 'completed'
-      or o.metadata ->> 'eTag' is distinct from d.metadata ->> 'contentTag'`,
+      or q.content_tag is distinct from d.metadata ->> 'contentTag'
+      or not starts_with(q.content_tag, o.etag)`,
     [bucket],
   );
   expect(disagreeing).toEqual([]);
+}
+
+/** A PDF of pages that each have these lines. */
+export function pdfOf(pages: string[][]): Blob {
+  const objects = [
+    "<< /Type /Catalog /Pages 2 0 R >>",
+    `<< /Type /Pages /Count ${pages.length} /Kids [${pages.map((_, n) => `${4 + 2 * n} 0 R`).join(" ")}] >>`,
+    "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ...pages.flatMap((lines, n) => {
+      const drawn = `BT /F1 10 Tf 14 TL 50 780 Td ${lines.map((line) => `(${line}) Tj T*`).join(" ")} ET`;
+      return [
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> " +
+        `/Contents ${5 + 2 * n} 0 R >>`,
+        `<< /Length ${drawn.length} >>\nstream\n${drawn}\nendstream`,
+      ];
+    }),
+  ];
+  let file = "%PDF-1.4\n";
+  const places = objects.map((object, n) => {
+    const place = file.length;
+    file += `${n + 1} 0 obj\n${object}\nendobj\n`;
+    return `${String(place).padStart(10, "0")} 00000 n \n`;
+  });
+  const table = file.length;
+  file += `xref\n0 ${objects.length + 1}\n0000000000 65535 f \n${places.join("")}` +
+    `trailer\n<< /Size ${objects.length + 1} /Root 1 0 R >>\nstartxref\n${table}\n%%EOF\n`;
+  return new Blob([file], { type: "application/pdf" });
 }

@@ -1,9 +1,10 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PUBLISHABLE_KEY } from "../../local/keys.ts";
 import type { SearchAnswer } from "../../shared/search/search.ts";
 import { connectClient } from "../support/client.ts";
 import { expectAgreement } from "./embedding-support.ts";
-import { BUCKET, expectFilesToAgree, type FilesHouse, invoke, openFilesHouse, signIn } from "./files-support.ts";
+import { BUCKET, expectFilesToAgree, type FilesHouse, invoke, openFilesHouse, pdfOf, signIn } from "./files-support.ts";
 
 let house: FilesHouse;
 
@@ -75,6 +76,17 @@ describe("a file, from its upload to the answer", () => {
     expect(house.provider.totals()).toEqual(before);
     expect(await house.document("same.txt")).toEqual(document);
     expect((await house.queued("same.txt"))?.object_version).not.toBe(queued?.object_version);
+    await expectFilesToAgree(house);
+  });
+
+  it("that is uploaded again under another title alone has that title", async () => {
+    await house.upload("retitled.txt", "Un texte qui reste.", { metadata: { title: "Premier titre" } });
+    await house.readAll();
+    const before = await house.document("retitled.txt");
+    await house.upload("retitled.txt", "Un texte qui reste.", { upsert: true, metadata: { title: "Second titre" } });
+    await house.readAll();
+    expect(before).toMatchObject({ title: "Premier titre" });
+    expect(await house.document("retitled.txt")).toMatchObject({ id: before?.id, title: "Second titre" });
     await expectFilesToAgree(house);
   });
 
@@ -159,6 +171,53 @@ describe("a file, from its upload to the answer", () => {
     expect(await house.readFiles()).toMatchObject({ claimed: 0, remaining: 0 });
     expect(await house.document("brief.txt")).toBeNull();
   });
+});
+
+describe("files that other programs have made", () => {
+  const fixture = (name: string) => readFileSync(new URL(`../shared/files/fixtures/${name}`, import.meta.url));
+
+  it.each([
+    ["guide-fr.libreoffice.pdf", "application/pdf"],
+    ["guide-fr.libreoffice.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"],
+    ["guide-fr.pandoc.html", "text/html"],
+    ["guide-fr.md", "text/markdown"],
+  ])("%s is read, called by its own title, and known for French", async (name, type) => {
+    await house.upload(`guides/${name}`, new Blob([fixture(name)], { type }));
+    await house.readAll();
+    expect(await house.queued(`guides/${name}`)).toMatchObject({ status: "completed", last_error: null });
+    const document = await house.document(`guides/${name}`);
+    expect(document).toMatchObject({ locale: expect.stringMatching(/^fr/) as string, mime_type: type });
+    expect(document?.title).toBe("Guide de conservation des pianos");
+    expect(document?.content.replace(/\s+/g, " ")).toContain("Un piano compte environ huit mille pièces");
+  });
+
+  it("a PDF of a thousand pages passes through several runs, and each page is where its document says", async () => {
+    const pages = Array.from(
+      { length: 1_000 },
+      (_, n) =>
+        Array.from({ length: 40 }, (_, line) => `Page ${n + 1}, line ${line + 1}: of the great register of pianos.`),
+    );
+    await house.upload("register.pdf", pdfOf(pages));
+    let [slices, runs] = [0, 0];
+    for (let remaining = 1; remaining > 0; runs++) {
+      const report = await house.readFiles();
+      expect(report).toMatchObject({ failed: 0, requeued: 0, stopped: null });
+      slices += report.slices;
+      remaining = report.remaining;
+    }
+    expect(slices).toBeGreaterThan(1);
+    expect(runs).toBeGreaterThan(1);
+    const document = await house.document("register.pdf");
+    const places = document?.metadata["pages"] as { page: number; start: number }[];
+    expect(places.map(({ page }) => page)).toEqual(pages.map((_, n) => n + 1));
+    for (const { page, start } of places) {
+      expect(document?.content.slice(start)).toMatch(new RegExp(`^Page ${page}, line 1:`));
+    }
+    expect(document?.content.match(/line 40: of the great register/g)).toHaveLength(1_000);
+    expect(await house.sql("select from private.file_parts")).toEqual([]);
+    await bucket().remove(["register.pdf"]);
+    await house.settle();
+  }, 180_000);
 });
 
 describe("many at once", () => {
