@@ -39,7 +39,7 @@ export async function readDocxSlice(
   const archive = archiveOf(bytes, entries, newAllowance());
   const { title, author, language } = await properties(archive);
   const main = await mainPart(archive);
-  const stretches = stretchesOf(String(await archive.read(main, "utf-8")));
+  const stretches = stretchesOf(await bytesOf(archive, main));
   const { parts, progress, isRead } = await readSteps(
     {
       begin: () => newProgress(stretches.count, title),
@@ -72,6 +72,11 @@ async function mainPart(archive: Archive): Promise<string> {
   return "word/document.xml";
 }
 
+async function bytesOf(archive: Archive, name: string): Promise<Uint8Array> {
+  const content = await archive.read(name);
+  return typeof content === "string" ? new TextEncoder().encode(content) : content;
+}
+
 function withPart(archive: Archive, name: string, content: string): Archive {
   return {
     ...archive,
@@ -100,7 +105,7 @@ function archiveOf(bytes: Uint8Array, entries: Map<string, ZipEntry>, allowance:
     exists: (name) => entries.has(name),
     async read(name, encoding) {
       const entry = entries.get(name);
-      if (entry === undefined) throw new Error(`There is no ${name} in the file.`);
+      if (entry === undefined) throw damaged();
       const content = unpacked.get(name) ?? unpack(bytes, entry, allowance);
       unpacked.set(name, content);
       return encoding === undefined ? await content : new TextDecoder(encoding).decode(await content);
@@ -124,11 +129,7 @@ async function htmlOf(archive: Archive): Promise<string> {
     return value.replace(/<a href="#(?:foot|end)note-ref-[^"]*">↑<\/a>/g, "");
   } catch (error) {
     if (error instanceof FileError) throw error;
-    throw new FileError(
-      "damaged",
-      "The Word file cannot be read: it is damaged or was not uploaded as a whole. Save it anew and upload it again.",
-      { cause: error },
-    );
+    throw damaged(error);
   }
 }
 
@@ -140,4 +141,12 @@ function elementOf(xml: string, name: string): string | null {
 
 function encrypted(): FileError {
   return new FileError("encrypted", "The Word file asks for a password: save a copy without one and upload that.");
+}
+
+function damaged(cause?: unknown): FileError {
+  return new FileError(
+    "damaged",
+    "The Word file cannot be read: it is damaged or was not uploaded as a whole. Save it anew and upload it again.",
+    { cause },
+  );
 }

@@ -12,8 +12,11 @@ export const LIMITS = {
   /** Elements within elements, or values within values. */
   depth: 512,
   pages: 20_000,
-  /** What the parts of a Word file that are read may come to when unpacked; a thousand pages are some 10 MB. */
-  unpackedBytes: 64 * 1024 * 1024,
+  /**
+   * What the parts of a Word file that are read may come to when unpacked; a thousand pages are some 10 MB, or 30 where
+   * each word has a format of its own.
+   */
+  unpackedBytes: 32 * 1024 * 1024,
   /** Entries of an archive. */
   entries: 20_000,
   columns: 500,

@@ -45,7 +45,7 @@ describe("Word files", () => {
     const two = wordFileOf(
       wordParagraph("x"),
       ["word/styles.xml", "word/numbering.xml"]
-        .map((name) => ({ name, content: `<a>${" ".repeat(40 * 1024 * 1024)}</a>`, said: 100 })),
+        .map((name) => ({ name, content: `<a>${" ".repeat(20 * 1024 * 1024)}</a>`, said: 100 })),
     );
     await expect(read(word(two))).rejects.toMatchObject({ code: "zip_bomb" });
   });
@@ -86,6 +86,11 @@ describe("Word files", () => {
       content: "<a",
     }]);
     await expect(read(word(broken))).rejects.toMatchObject({ code: "damaged" });
+    const lacking = archiveOf([{ name: "[Content_Types].xml", content: "<a/>" }, {
+      name: "word/document2.xml",
+      content: "<a/>",
+    }]);
+    await expect(read(word(lacking))).rejects.toMatchObject({ code: "damaged" });
   });
 
   test("one without words is empty", async () => {
@@ -114,7 +119,7 @@ describe("Word files", () => {
   test("a body that cannot be cut for sure is read as one", () => {
     const paragraphs = wordParagraph("x".repeat(1_000)).repeat(3_000);
     const whole = (xml: string) => {
-      const stretches = stretchesOf(xml);
+      const stretches = stretchesOf(new TextEncoder().encode(xml));
       return { count: stretches.count, isWhole: stretches.at(1) === xml };
     };
     expect(whole(`<w:document><w:body>${paragraphs}<!-- <w:p> --></w:body></w:document>`)).toEqual({
@@ -123,7 +128,9 @@ describe("Word files", () => {
     });
     expect(whole(`<w:document><w:body>${paragraphs}</w:document>`)).toEqual({ count: 1, isWhole: true });
     expect(whole(`<d:document><d:body>${paragraphs}</d:body></d:document>`)).toEqual({ count: 1, isWhole: true });
-    const cut = stretchesOf(`<w:document><w:body w:a="b">${paragraphs}<w:sectPr/></w:body></w:document>`);
+    const cut = stretchesOf(
+      new TextEncoder().encode(`<w:document><w:body w:a="b">${paragraphs}<w:sectPr/></w:body></w:document>`),
+    );
     expect(cut.count).toBe(4);
     expect(
       Array.from({ length: 4 }, (_, at) => cut.at(at + 1).replace(/^.*<w:body w:a="b">|<.w:body>.*$/gs, "")).join(""),
