@@ -360,6 +360,60 @@ comment on function private.sync_objects(text, text, text, interval) is
     'Queues the objects of a bucket, from one path to another, that the queue lacks or knows in another version.';
 revoke all on function private.sync_objects(text, text, text, interval) from public;
 
+create function private.sync_sparse(bucket_id text, after_path text, age interval, most integer) returns table (
+    enqueued bigint, reached text
+)
+language plpgsql
+set search_path = ''
+set work_mem = '96MB'
+as $$
+declare
+    changed_before constant timestamptz := clock_timestamp() - age;
+    missing text[];
+    changed text[];
+    added bigint;
+begin
+    select
+        coalesce(array_agg(d.file_path) filter (where d.is_missing), '{}'),
+        coalesce(array_agg(d.file_path) filter (where not d.is_missing), '{}'),
+        case when count(*) = most then max(d.file_path) end
+    into missing, changed, reached
+    from (
+        select o.file_path, q.file_path is null as is_missing
+        from (
+            select
+                e.file_path, hashtextextended(e.object_version, 0) as version,
+                coalesce(greatest(e.created_at, e.updated_at), '-infinity') as changed_at
+            from private.eligible_objects as e
+            where e.bucket_id = sync_sparse.bucket_id and e.file_path > after_path
+        ) as o
+        full join (
+            select f.file_path, hashtextextended(f.object_version, 0) as version
+            from public.files_queue as f
+            where f.bucket_id = sync_sparse.bucket_id and f.file_path > after_path
+        ) as q on q.file_path = o.file_path
+        -- So that it stays a full join: of a left one rows are guessed to be so few that each is looked up by itself.
+        where q.version is distinct from o.version and coalesce(o.changed_at <= changed_before, false)
+        order by o.file_path
+        limit most
+    ) as d;
+    insert into public.files_queue (bucket_id, file_path, object_version, content_tag, file_size, mime_type, priority)
+    select e.bucket_id, e.file_path, e.object_version, e.content_tag, e.file_size, e.mime_type, 1
+    from private.eligible_objects as e
+    where e.bucket_id = sync_sparse.bucket_id and e.file_path = any (missing)
+    order by e.file_path
+    on conflict do nothing;
+    get diagnostics added = row_count;
+    enqueued := added + private.enqueue_objects(
+        sync_sparse.bucket_id, array(select c from unnest(changed) as c where not private.keep_if_same(sync_sparse.bucket_id, c)), 1
+    );
+    return next;
+end
+$$;
+comment on function private.sync_sparse(text, text, interval, integer) is
+    'Queues the next objects after a path that the queue lacks or knows in another version, found in one join of all; how far that is, null to the end.';
+revoke all on function private.sync_sparse(text, text, interval, integer) from public;
+
 create function private.sync_documents(bucket_id text, after_path text, up_to text, age interval) returns bigint
 language plpgsql
 set search_path = ''
@@ -473,6 +527,8 @@ declare
     sync private.bucket_syncs;
     judged_phase text;
     may_go_on boolean;
+    is_sparse boolean;
+    most integer;
     up_to text;
     orphans bigint;
     done bigint := 0::bigint;
@@ -482,24 +538,35 @@ begin
     if not found then
         return null;
     end if;
-    -- Where little is missing a batch goes through more paths, until it is nearly full: it is never more than full.
+    -- A batch goes on until it is nearly full, and is never more than full. It begins along the indexes; where little is
+    -- missing along them, one join of all that is left finds it sooner.
     while sync.phase in ('objects', 'documents') and done < batch * 0.9 loop
         if judged_phase is distinct from sync.phase then
             judged_phase := sync.phase;
             may_go_on := sync.is_by_hand or private.may_sync(sync.bucket_id, sync.phase);
+            is_sparse := false;
         end if;
-        up_to := case when may_go_on then private.path_after(sync.bucket_id, sync.phase, sync.reached, batch - done::integer) end;
+        up_to := null;
+        added := 0::bigint;
+        most := batch - done::integer;
+        if may_go_on and is_sparse and sync.phase = 'objects' then
+            select s.enqueued, s.reached into added, up_to
+            from private.sync_sparse(sync.bucket_id, sync.reached, sync.age, most) as s;
+        elsif may_go_on then
+            up_to := private.path_after(sync.bucket_id, sync.phase, sync.reached, most);
+            if up_to is not null then
+                added := case sync.phase
+                    when 'objects' then private.sync_objects(sync.bucket_id, sync.reached, up_to, sync.age)
+                    else private.sync_documents(sync.bucket_id, sync.reached, up_to, sync.age)
+                end;
+            end if;
+            is_sparse := added * 5 < most;
+        end if;
+        done := done + added;
+        sync.enqueued := sync.enqueued + added;
+        sync.reached := coalesce(up_to, '');
         if up_to is null then
             sync.phase := case sync.phase when 'objects' then 'documents' else 'orphans' end;
-            sync.reached := '';
-        else
-            added := case sync.phase
-                when 'objects' then private.sync_objects(sync.bucket_id, sync.reached, up_to, sync.age)
-                else private.sync_documents(sync.bucket_id, sync.reached, up_to, sync.age)
-            end;
-            done := done + added;
-            sync.enqueued := sync.enqueued + added;
-            sync.reached := up_to;
         end if;
     end loop;
     if sync.phase = 'orphans' and done < batch * 0.9 then

@@ -150,6 +150,7 @@ select set_has(
         ('private.sync_documents(bucket_id text, after_path text, up_to text, age interval)', 'nobody'),
         ('private.sync_objects(bucket_id text, after_path text, up_to text, age interval)', 'nobody'),
         ('private.sync_progress(bucket_id text)', 'nobody'),
+        ('private.sync_sparse(bucket_id text, after_path text, age interval, most integer)', 'nobody'),
         ('private.tell_coherence(judged private.judged_pair[])', 'nobody'),
         ('private.template_columns(template text)', 'nobody'),
         ('private.touch_updated_at()', 'nobody'),

@@ -344,6 +344,31 @@ describe("batches", () => {
   );
 
   it(
+    "where little differs a batch finds it wherever it is, and is never more than full",
+    onBucket(async (tx) => {
+      await addAgreement(tx, 20);
+      await addObjects(tx, 21, 23);
+      await unseen(
+        tx,
+        `update storage.objects
+         set version = 'v2', metadata = case name when 'f000015' then metadata else metadata || '{"eTag": "new"}' end
+         where bucket_id = 'test-a' and name in ('f000015', 'f000016')`,
+      );
+      expect((await syncByHand(tx, 4)).map(({ phase, enqueued }) => `${phase} ${enqueued}`)).toEqual([
+        "objects 4",
+        "done 4",
+      ]);
+      expect(await differences(tx)).toEqual(AGREE);
+      expect(
+        await valueOf(
+          tx,
+          "select array_agg(file_path order by file_path) from public.files_queue where status = 'pending'",
+        ),
+      ).toEqual(["f000016", "f000021", "f000022", "f000023"]);
+    }),
+  );
+
+  it(
     "one that was broken off is gone on with by the schedule",
     onBucket(async (tx) => {
       await addObjects(tx, 1, 5);
