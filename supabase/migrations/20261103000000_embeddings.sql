@@ -34,8 +34,8 @@ select private.define_setting(
 );
 select private.define_setting(
     'embedding_content_limit',
-    '2000000',
-    'Characters a row''s text may have; a longer one fails, because nobody meant to pay for it.',
+    '3500000',
+    'Characters a row''s text may have; a longer one fails, because nobody meant to pay for it, and one call could not cut it.',
     minimum => 1000,
     maximum => 50000000
 );

@@ -100,9 +100,11 @@ begin
             coalesce(o.version, '') as object_version,
             -- What changes only when the bytes do, or what their uploader says of them.
             coalesce(nullif(o.metadata ->> 'eTag', ''), o.version, '')
-                || coalesce('/' || md5(nullif(jsonb_strip_nulls(jsonb_build_object(
-                    'title', o.user_metadata -> 'title', 'locale', o.user_metadata -> 'locale'
-                )), '{}')::text), '') as content_tag,
+                || case
+                    when o.user_metadata ?| '{title,locale}'
+                        then '/' || md5(concat_ws(E'\n', o.user_metadata ->> 'title', o.user_metadata ->> 'locale'))
+                    else ''
+                end as content_tag,
             case when o.metadata ->> 'size' ~ '^\d{1,18}$' then (o.metadata ->> 'size')::bigint end as file_size,
             o.metadata ->> 'mimetype' as mime_type,
             o.owner_id,

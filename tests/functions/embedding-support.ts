@@ -15,7 +15,7 @@ export interface House {
   /** One run of the worker. */
   process(body?: Record<string, unknown>): Promise<DrainReport>;
   /** Runs of the worker until nothing is due. */
-  settle(): Promise<void>;
+  settle(timeoutMs?: number): Promise<void>;
   /** The texts found, best first. */
   find(query: string): Promise<string[]>;
   close(): Promise<void>;
@@ -41,13 +41,13 @@ export async function openHouse(): Promise<House> {
     provider,
     client,
     process: (body = {}) => invoke("process-embedding-queue", { action: "process", ...body }),
-    settle: async () => {
+    settle: async (timeoutMs = 60_000) => {
       await vi.waitUntil(async () => {
         await house.process();
         const { count } = await client.from("embedding_sync_queue").select("*", { count: "exact", head: true })
           .in("status", ["pending", "processing"]);
         return count === 0;
-      }, { timeout: 60_000, interval: 20 });
+      }, { timeout: timeoutMs, interval: 20 });
     },
     find: async (query) =>
       (await invoke<SearchAnswer>("search", { query, limit: 5 })).results

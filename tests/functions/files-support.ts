@@ -123,30 +123,3 @@ export async function expectFilesToAgree(house: FilesHouse, bucket = BUCKET): Pr
   );
   expect(disagreeing).toEqual([]);
 }
-
-/** A PDF of pages that each have these lines. */
-export function pdfOf(pages: string[][]): Blob {
-  const objects = [
-    "<< /Type /Catalog /Pages 2 0 R >>",
-    `<< /Type /Pages /Count ${pages.length} /Kids [${pages.map((_, n) => `${4 + 2 * n} 0 R`).join(" ")}] >>`,
-    "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
-    ...pages.flatMap((lines, n) => {
-      const drawn = `BT /F1 10 Tf 14 TL 50 780 Td ${lines.map((line) => `(${line}) Tj T*`).join(" ")} ET`;
-      return [
-        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> " +
-        `/Contents ${5 + 2 * n} 0 R >>`,
-        `<< /Length ${drawn.length} >>\nstream\n${drawn}\nendstream`,
-      ];
-    }),
-  ];
-  let file = "%PDF-1.4\n";
-  const places = objects.map((object, n) => {
-    const place = file.length;
-    file += `${n + 1} 0 obj\n${object}\nendobj\n`;
-    return `${String(place).padStart(10, "0")} 00000 n \n`;
-  });
-  const table = file.length;
-  file += `xref\n0 ${objects.length + 1}\n0000000000 65535 f \n${places.join("")}` +
-    `trailer\n<< /Size ${objects.length + 1} /Root 1 0 R >>\nstartxref\n${table}\n%%EOF\n`;
-  return new Blob([file], { type: "application/pdf" });
-}

@@ -1,4 +1,4 @@
-/** A PDF with these pages, each of one line of plain Latin text. */
+/** A PDF with these pages, each of lines of plain Latin text. */
 export function pdfOf(pages: string[]): Uint8Array {
   const kids = pages.map((_, i) => `${4 + 2 * i} 0 R`).join(" ");
   const objects = [
@@ -6,7 +6,8 @@ export function pdfOf(pages: string[]): Uint8Array {
     `<< /Type /Pages /Kids [${kids}] /Count ${pages.length} >>`,
     "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ...pages.flatMap((text, i) => {
-      const content = `BT /F1 12 Tf 72 720 Td (${text.replace(/[()\\]/g, "\\$&")}) Tj ET`;
+      const lines = text.replace(/[()\\]/g, "\\$&").split("\n").map((line) => `(${line}) Tj T*`);
+      const content = `BT /F1 10 Tf 14 TL 50 780 Td ${lines.join(" ")} ET`;
       const resources = "/Resources << /Font << /F1 3 0 R >> >>";
       return [
         `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] ${resources} /Contents ${5 + 2 * i} 0 R >>`,

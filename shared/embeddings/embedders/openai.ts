@@ -64,7 +64,8 @@ export function openAiEmbedder(settings: OpenAiSettings): Embedder {
       tokensPerRequest: 200_000,
       tokensPerInput: 8_000,
       concurrentRequests: 4,
-      inputsPerInvocation: Number.POSITIVE_INFINITY,
+      // To ask for a thousand, check and write them takes about 0.35 s of the platform's 2; to cut a book before, 0.8.
+      inputsPerInvocation: 2_048,
       isRated: true,
     },
     usdPerMillionTokens: known?.usdPerMillionTokens ?? 0,
