@@ -429,6 +429,8 @@ begin
             and not exists (select from public.embedding_sync_queue as q where q.processed_at is null and q.failed_at is null)
             -- Rows that wait for a person would hold it up for ever.
             and not exists (select from private.embedding_problems(profile.name) as v where v.queued is distinct from 'failed')
+            -- Rows may be held here that somebody waits for who changes a profile just now.
+            and pg_try_advisory_xact_lock(hashtextextended('accord embedding profiles', 0))
         then
             perform private.switch_profile(profile.name);
         end if;
@@ -485,9 +487,10 @@ begin
         raise exception 'The index of profile "%" is not built yet', profile.name
             using errcode = 'PT409', hint = 'The schedule builds it. Without it search would read every chunk; force accepts that.';
     end if;
-    enqueued := private.resync(profile.name);
-    -- Last, because no copies are written from here to the commit.
     perform private.switch_profile(profile.name);
+    -- Under the lock: what is edited before it and finished without this profile is found here, and what is finished after
+    -- it has this profile as well. Whoever wants to write copies meanwhile waits for nobody and comes again.
+    enqueued := private.resync(profile.name);
     return jsonb_build_object('name', profile.name, 'state', 'active', 'enqueued', enqueued);
 end
 $$;
@@ -516,9 +519,9 @@ begin
         raise exception 'There is no profile to go back to'
             using errcode = 'PT409', hint = 'A profile is kept when another one takes its place, until it is retired.';
     end if;
-    -- What was edited since is put right first thing.
-    enqueued := private.resync(before);
     perform private.switch_profile(before);
+    -- What was edited since is put right first thing; under the lock, as above.
+    enqueued := private.resync(before);
     return jsonb_build_object('name', before, 'state', 'active', 'enqueued', enqueued);
 end
 $$;
