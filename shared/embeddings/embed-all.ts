@@ -24,6 +24,8 @@ export interface EmbeddedAll {
   rejected: Map<number, ProviderError>;
   /** What ended it early, if it was the provider. */
   failure: ProviderError | null;
+  /** Whether any text was embedded, be it only the harmless one. */
+  hasAnswered: boolean;
   usage: EmbeddingUsage;
 }
 
@@ -51,6 +53,7 @@ class Run {
   readonly #rejected = new Map<string, ProviderError>();
   readonly #usage: EmbeddingUsage = { requests: 0, tokens: 0, costUsd: 0 };
   #failure: ProviderError | null = null;
+  #hasAnswered = false;
   #isBroken = false;
   #trial: Promise<boolean> | undefined;
 
@@ -68,6 +71,7 @@ class Run {
       vectors: byIndex(texts, this.#vectors),
       rejected: byIndex(texts, this.#rejected),
       failure: this.#failure,
+      hasAnswered: this.#hasAnswered,
       usage: this.#usage,
     };
   }
@@ -116,6 +120,7 @@ class Run {
   async #request(texts: string[]): Promise<EmbedOutcome> {
     this.#usage.requests++;
     const outcome = await this.#embedder.embed(texts, { signal: this.#options.signal });
+    this.#hasAnswered = true;
     this.#usage.tokens += outcome.tokens;
     this.#usage.costUsd += outcome.costUsd;
     return outcome;
@@ -134,7 +139,7 @@ class Run {
    * is blamed, one must have been embedded: a harmless one, if there is no other.
    */
   #takesAnything(refusal: ProviderError): Promise<boolean> {
-    if (this.#vectors.size > 0) return Promise.resolve(true);
+    if (this.#hasAnswered) return Promise.resolve(true);
     return this.#trial ??= this.#try(HARMLESS_TEXT, refusal);
   }
 

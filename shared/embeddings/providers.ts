@@ -35,7 +35,7 @@ interface EmbeddedPlans {
   refused: Map<string, string>;
 }
 
-type EmbeddedByInput = Pick<EmbeddedAll, "failure" | "usage"> & {
+type EmbeddedByInput = Pick<EmbeddedAll, "failure" | "hasAnswered" | "usage"> & {
   vectors: Map<string, Float32Array>;
   rejected: Map<string, ProviderError>;
 };
@@ -146,9 +146,9 @@ export class Providers {
     await this.#settleUp(profile, accounts, embedded);
   }
 
-  async #settleUp(profile: ProfileInUse, accounts: Accounts, { vectors, failure }: EmbeddedByInput): Promise<void> {
+  async #settleUp(profile: ProfileInUse, accounts: Accounts, embedded: EmbeddedByInput): Promise<void> {
+    const { hasAnswered, failure } = embedded;
     const entries = accounts.take();
-    const hasAnswered = vectors.size > 0;
     if (entries.length > 0) {
       await this.#ports.queue.account(profile.name, profile.knownFailures, entries, hasAnswered);
     }
@@ -172,11 +172,11 @@ export class Providers {
     };
     const countTokens = (input: string) => tokens.get(input) ?? 0;
     const options = { signal: this.#run.signal, inSlot, countTokens, mayAsk };
-    const { vectors, rejected, failure, usage } = await embedAll(embedder, inputs, options);
-    if (usage.requests > 0) this.#asked.add(profile);
+    const { vectors, rejected, ...told } = await embedAll(embedder, inputs, options);
+    if (told.usage.requests > 0) this.#asked.add(profile);
     const byInput = <Value>(found: Map<number, Value>) =>
       new Map([...found].map(([index, value]): [string, Value] => [inputs[index] ?? "", value]));
-    return { vectors: byInput(vectors), rejected: byInput(rejected), failure, usage };
+    return { vectors: byInput(vectors), rejected: byInput(rejected), ...told };
   }
 
   /** Waits until all workers together may ask this much more; false where the provider has failed, or time is up. */

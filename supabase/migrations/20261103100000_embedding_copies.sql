@@ -208,23 +208,28 @@ begin
         perform private.require_columns(source.relation, private.template_columns(made.template), made.template);
     end loop;
     insert into private.embedding_profiles values (made.*);
-    execute format(
-        'create table private.%I partition of public.documentation_embeddings for values in (%L) with (fillfactor = 85)',
-        private.partition_of(made.name), made.name
-    );
-    execute format('alter table private.%I enable row level security', private.partition_of(made.name));
-    execute format(
-        'alter table private.%I add constraint dimensions_are_the_profiles check (extensions.vector_dims(embedding) = %s)',
-        private.partition_of(made.name), made.dimensions
-    );
     for source in select s.* from private.present_sources as s order by s.source_table loop
         -- The columns of its template count from now on.
         if private.template_columns(made.template) <> '{}' then
             execute format('lock table %s in share row exclusive mode', source.relation);
             perform private.create_source_triggers(source, private.counted_columns(source));
         end if;
-        perform private.begin_backfill(source.source_table);
     end loop;
+    -- Attached, and not made where it belongs: that would lock out whoever searches, until the end of all this.
+    execute format(
+        'create table private.%I (like public.documentation_embeddings including all) with (fillfactor = 85)',
+        private.partition_of(made.name)
+    );
+    execute format('alter table private.%I enable row level security', private.partition_of(made.name));
+    execute format(
+        'alter table private.%I add constraint dimensions_are_the_profiles check (extensions.vector_dims(embedding) = %s)',
+        private.partition_of(made.name), made.dimensions
+    );
+    execute format(
+        'alter table public.documentation_embeddings attach partition private.%I for values in (%L)',
+        private.partition_of(made.name), made.name
+    );
+    perform private.begin_backfill(s.source_table) from private.present_sources as s;
 end
 $$;
 revoke all on function private.create_profile(private.embedding_profiles) from public;
@@ -391,9 +396,6 @@ begin
         -- A job of its own, because only outside of a transaction can it be built while others write.
         perform cron.schedule('accord-embeddings-index', '10 seconds', 'create index concurrently if not exists ' || index_sql);
     end if;
-exception when lock_not_available or deadlock_detected then
-    -- Copies are being written: the next round tries again.
-    return;
 end
 $$;
 comment on function private.index_profile(private.embedding_profiles) is
@@ -436,6 +438,9 @@ begin
         end if;
     end loop;
     perform cron.unschedule(j.jobid) from cron.job as j where j.jobname = 'accord-embeddings-index';
+exception when lock_not_available or deadlock_detected then
+    -- Copies are being written, or a profile is being made or retired: the next round tries again.
+    return;
 end
 $$;
 comment on function private.advance_profiles() is 'Indexes profiles that are filled, and activates those that do so by themselves. Called after each run and by the schedule.';
@@ -534,6 +539,7 @@ language plpgsql
 security definer -- as prepare_embedding_profile()
 set search_path = ''
 set statement_timeout = '5min'
+set lock_timeout = '2s'
 as $$
 declare
     profile private.embedding_profiles;
@@ -545,10 +551,16 @@ begin
         raise exception 'Profile "%" is the active one', name
             using errcode = 'PT409', hint = 'Activate another one first: search would find nothing.';
     end if;
-    execute format('drop table private.%I', private.partition_of(profile.name));
+    -- Emptied by itself first: to drop it nobody may search, and that must not take long.
+    execute format('truncate private.%I', private.partition_of(profile.name));
     delete from private.embedded_rows as r where r.profile = retire_embedding_profile.name;
     delete from private.embedding_profiles as p where p.name = retire_embedding_profile.name;
+    execute format('drop table private.%I', private.partition_of(profile.name));
     return jsonb_build_object('name', name, 'state', 'retired');
+exception when lock_not_available or deadlock_detected then
+    -- Whoever searches would have to wait behind it as well.
+    raise exception 'Profile "%" is in use just now', name
+        using errcode = 'PT409', hint = 'Somebody embeds, searches, verifies or saves the database. Try again in a while.';
 end
 $$;
 comment on function public.retire_embedding_profile(text) is 'Drops a profile that is not active, and its copies.';

@@ -299,3 +299,22 @@ it("a provider that failed is found to answer again also where nothing but delet
   )
     .toEqual([]);
 }, 60_000);
+
+it("a provider that failed is found to answer again also where only what it refuses waits", async () => {
+  await query("create table public.hopeless (id int primary key, body text not null)");
+  await query("insert into public.hopeless values (1, $1)", [`${provider.poison} forever`]);
+  await query("select public.register_embedding_source('public.hopeless', 'body')");
+  provider.failNext(faults.status(503));
+  await runImpatiently();
+  expect(await query("select failures from private.embedding_providers")).toEqual([{ failures: 1 }]);
+  await query("update private.embedding_providers set paused_until = clock_timestamp()");
+  await query("update public.embedding_sync_queue set visible_at = clock_timestamp() where status = 'pending'");
+  await runImpatiently();
+  expect(await query("select status from public.embedding_sync_queue where source_table = 'hopeless'")).toEqual([
+    { status: "failed" },
+  ]);
+  expect(await query("select failures, paused_until from private.embedding_providers")).toEqual([
+    { failures: 0, paused_until: null },
+  ]);
+  expect(await query("select * from public.alerts where kind = 'provider_paused' and resolved_at is null")).toEqual([]);
+}, 60_000);

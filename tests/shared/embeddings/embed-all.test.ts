@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { embedAll } from "../../../shared/embeddings/embed-all.ts";
+import { embedAll, HARMLESS_TEXT } from "../../../shared/embeddings/embed-all.ts";
 import { openAiEmbedder } from "../../../shared/embeddings/embedders/openai.ts";
 import { ProviderError } from "../../../shared/embeddings/provider-error.ts";
 import { faults } from "../../support/provider/faults.ts";
@@ -133,6 +133,21 @@ describe("a failure of the provider", () => {
     const { rejected, failure } = await embedAll(embedder, texts(10));
     expect(rejected.size).toBe(0);
     expect(failure).toMatchObject({ code: "unavailable" });
+  });
+
+  it("comes after an answer where a harmless text is embedded, though no text of these is", async () => {
+    const refused = await embedAll(fakeEmbedder({ meet: refusing((text) => text !== HARMLESS_TEXT) }), ["one"]);
+    expect(refused).toMatchObject({ failure: null, hasAnswered: true });
+    expect(refused.rejected.size).toBe(1);
+    const silent = await embedAll(
+      fakeEmbedder({
+        meet: () => {
+          throw down();
+        },
+      }),
+      ["one"],
+    );
+    expect(silent).toMatchObject({ failure: { code: "unavailable" }, hasAnswered: false });
   });
 
   it("that a harmless text meets as well is not the fault of a text", async () => {
