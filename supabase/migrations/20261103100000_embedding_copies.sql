@@ -434,13 +434,21 @@ begin
             -- Rows may be held here that somebody waits for who changes a profile just now.
             and pg_try_advisory_xact_lock(hashtextextended('accord embedding profiles', 0))
         then
-            perform private.switch_profile(profile.name);
+            -- Still: it may have been retired, or taken back, since it was looked up.
+            perform private.switch_profile(p.name)
+            from private.embedding_profiles as p
+            where p.name = profile.name and p.state = 'building' and p.activates_itself;
         end if;
     end loop;
     perform cron.unschedule(j.jobid) from cron.job as j where j.jobname = 'accord-embeddings-index';
 exception when lock_not_available or deadlock_detected then
     -- Copies are being written, or a profile is being made or retired: the next round tries again.
     return;
+when undefined_table then
+    -- Retired since it was looked up; otherwise something is wrong.
+    if exists (select from private.embedding_profiles as p where p.name = profile.name) then
+        raise;
+    end if;
 end
 $$;
 comment on function private.advance_profiles() is 'Indexes profiles that are filled, and activates those that do so by themselves. Called after each run and by the schedule.';
@@ -551,8 +559,7 @@ begin
         raise exception 'Profile "%" is the active one', name
             using errcode = 'PT409', hint = 'Activate another one first: search would find nothing.';
     end if;
-    -- Emptied by itself first: to drop it nobody may search, and that must not take long.
-    execute format('truncate private.%I', private.partition_of(profile.name));
+    -- Row by row first: from the drop to the end of the transaction nobody can search.
     delete from private.embedded_rows as r where r.profile = retire_embedding_profile.name;
     delete from private.embedding_profiles as p where p.name = retire_embedding_profile.name;
     execute format('drop table private.%I', private.partition_of(profile.name));
