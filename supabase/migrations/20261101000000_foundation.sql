@@ -409,6 +409,25 @@ create type private.health_check as (
 comment on type private.health_check is
     'One thing that must be in place. A capability tells its own by any function in `private` that returns a set of these and takes no argument.';
 
+create function private.schedule_health(variadic names text[]) returns setof private.health_check
+language sql
+stable
+set search_path = ''
+as $$
+    select
+        'schedule ' || wanted.name,
+        coalesce(j.active, false),
+        case when j.jobid is null then 'not scheduled' when j.active then j.schedule else 'switched off' end,
+        case
+            when j.jobid is null then 'Run the migrations again: supabase db push.'
+            when not j.active then format('Run: select cron.alter_job(%s, active := true);', j.jobid)
+        end
+    from unnest(names) as wanted (name)
+    left join cron.job as j on j.jobname = wanted.name;
+$$;
+comment on function private.schedule_health(text[]) is 'Whether these jobs are scheduled and active, for a capability''s own function to tell.';
+revoke all on function private.schedule_health(text[]) from public;
+
 create function private.foundation_health() returns setof private.health_check
 language sql
 stable
@@ -446,16 +465,7 @@ as $$
 
     union all
 
-    select
-        'schedule ' || wanted.name,
-        coalesce(j.active, false),
-        case when j.jobid is null then 'not scheduled' when j.active then j.schedule else 'switched off' end,
-        case
-            when j.jobid is null then 'Run the migrations again: supabase db push.'
-            when not j.active then format('Run: select cron.alter_job(%s, active := true);', j.jobid)
-        end
-    from (values ('accord-housekeeping')) as wanted (name)
-    left join cron.job as j on j.jobname = wanted.name;
+    select s.* from private.schedule_health('accord-housekeeping') as s;
 $$;
 revoke all on function private.foundation_health() from public;
 

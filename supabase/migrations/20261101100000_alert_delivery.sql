@@ -179,16 +179,7 @@ stable
 security definer -- asks Vault whether there is a webhook, and looks into schedules and deliveries
 set search_path = ''
 as $$
-    select
-        'schedule ' || wanted.name,
-        coalesce(j.active, false),
-        case when j.jobid is null then 'not scheduled' when j.active then j.schedule else 'switched off' end,
-        case
-            when j.jobid is null then 'Run the migrations again: supabase db push.'
-            when not j.active then format('Run: select cron.alter_job(%s, active := true);', j.jobid)
-        end
-    from (values ('accord-alert-delivery')) as wanted (name)
-    left join cron.job as j on j.jobname = wanted.name
+    select s.* from private.schedule_health('accord-alert-delivery') as s
 
     union all
 

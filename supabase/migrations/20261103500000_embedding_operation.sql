@@ -597,16 +597,7 @@ stable
 security definer -- looks into schedules and triggers
 set search_path = ''
 as $$
-    select
-        'schedule ' || wanted.name,
-        coalesce(j.active, false),
-        case when j.jobid is null then 'not scheduled' when j.active then j.schedule else 'switched off' end,
-        case
-            when j.jobid is null then 'Run the migrations again: supabase db push.'
-            when not j.active then format('Run: select cron.alter_job(%s, active := true);', j.jobid)
-        end
-    from (values ('accord-embeddings'), ('accord-embeddings-cleanup'), ('accord-embeddings-verify')) as wanted (name)
-    left join cron.job as j on j.jobname = wanted.name
+    select s.* from private.schedule_health('accord-embeddings', 'accord-embeddings-cleanup', 'accord-embeddings-verify') as s
 
     union all
 

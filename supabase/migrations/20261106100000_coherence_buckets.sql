@@ -666,15 +666,6 @@ stable
 security definer -- looks into schedules
 set search_path = ''
 as $$
-    select
-        'schedule ' || wanted.name,
-        coalesce(j.active, false),
-        case when j.jobid is null then 'not scheduled' when j.active then j.schedule else 'switched off' end,
-        case
-            when j.jobid is null then 'Run the migrations again: supabase db push.'
-            when not j.active then format('Run: select cron.alter_job(%s, active := true);', j.jobid)
-        end
-    from (values ('accord-buckets')) as wanted (name)
-    left join cron.job as j on j.jobname = wanted.name;
+    select s.* from private.schedule_health('accord-buckets') as s;
 $$;
 revoke all on function private.bucket_coherence_health() from public;

@@ -133,6 +133,7 @@ select set_has(
         ('private.resync(profile text, only_source text)', 'nobody'),
         ('private.rewrites_updates(relation regclass)', 'nobody'),
         ('private.running_workers(function_name text)', 'nobody'),
+        ('private.schedule_health(VARIADIC names text[])', 'nobody'),
         ('private.searchable_source(source_table text)', 'anon, authenticated, service_role'),
         ('private.send_alert(alert alerts)', 'nobody'),
         ('private.send_new_alert()', 'nobody'),
