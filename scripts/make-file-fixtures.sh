@@ -54,7 +54,6 @@ printf '<style>@page { size: A6 }</style><p>&nbsp;</p>' | weasyprint - blank.pdf
 printf 'Un texte avec une note[^1].\n\n[^1]: Voir l%sannexe.\n' "'" | pandoc --from markdown --output footnotes.docx
 
 # A web page as pandoc reads what is in its main element.
-cp "$source/page.html" page.html
 pandoc "$source/guide-fr.md" --standalone --toc --metadata lang=fr --output guide-fr.pandoc.html
 pandoc "$source/guide-fr.md" --to plain --wrap=none --output guide-fr.pandoc.html.expected.txt
 
@@ -78,6 +77,4 @@ sed '1,5d' "$source/guide-fr.md" | sed 's/œ/oe/g' > "$work/guide.txt"
 iconv -f UTF-8 -t WINDOWS-1252 "$work/guide.txt" > windows-1252.txt
 iconv -f UTF-8 -t UTF-16LE "$work/guide.txt" > utf-16le.txt
 { printf '\376\377'; iconv -f UTF-8 -t UTF-16BE "$work/guide.txt"; } > utf-16be-bom.txt
-cp "$source/guide-fr.md" guide-fr.md
-cp "$source/code.json" code.json
 iconv -f UTF-8 -t WINDOWS-1252 "$source/tarifs.csv" | sed 's/$/\r/' > tarifs.csv

@@ -182,7 +182,7 @@ describe("files that other programs have made", () => {
     ["guide-fr.libreoffice.pdf", "application/pdf"],
     ["guide-fr.libreoffice.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"],
     ["guide-fr.pandoc.html", "text/html"],
-    ["guide-fr.md", "text/markdown"],
+    ["source/guide-fr.md", "text/markdown"],
   ])("%s is read, called by its own title, and known for French", async (name, type) => {
     await house.upload(`guides/${name}`, new Blob([fixture(name)], { type }));
     await house.readAll();

@@ -17,7 +17,7 @@ const FILES = [
   "encrypted.docx",
   "guide-fr.pandoc.html",
   "page.html",
-  "guide-fr.md",
+  "source/guide-fr.md",
   "code.json",
   "tarifs.csv",
   "windows-1252.txt",

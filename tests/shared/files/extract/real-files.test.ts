@@ -48,7 +48,7 @@ describe("files that other programs made", () => {
     ["guide-en.pandoc.docx", "Handling requests for access", "en"],
     ["guide-fr.libreoffice.docx", "Guide de conservation des pianos", "fr"],
     ["guide-fr.pandoc.html", "Guide de conservation des pianos", "fr"],
-    ["guide-fr.md", "Guide de conservation des pianos", "fr-FR"],
+    ["source/guide-fr.md", "Guide de conservation des pianos", "fr-FR"],
     ["page.html", "Tarifs et délais – Accord", "fr-CA"],
     ["code.json", "Code des instruments", "fr"],
     ["tarifs.csv", null, null],
