@@ -8,6 +8,8 @@ export type Download =
   | { outcome: "missing" }
   /** The object is there and its bytes are not to be had; which may be the storage's doing as a whole. */
   | { outcome: "broken"; reason: string }
+  /** No URL can name it: a `.` or `..` in its path is resolved on the way, and another file would be asked for. */
+  | { outcome: "unnameable" }
   | { outcome: "refused"; reason: string };
 
 /** The bytes of objects, by bucket and path. */
@@ -60,6 +62,8 @@ const TIMEOUT_MS = 45_000;
 export function blobStore(storage: StorageClient, timeoutMs = TIMEOUT_MS): BlobStore {
   return {
     async download(bucket, path, size) {
+      // With the key that is sent, what it would lead to need not even be a file, nor one of its uploader.
+      if (DOTS.test(bucket) || DOTS.test(path)) return { outcome: "unnameable" };
       // supabase-js puts both into the URL as they are.
       const files = storage.from(encodeURIComponent(bucket));
       const { data, error } = await files.download(pathInUrl(path), {}, {
@@ -93,6 +97,8 @@ function statusOf({ status, statusCode }: ToldError): number | null {
   const own = Number(statusCode);
   return Number.isInteger(own) && own >= 400 ? own : status ?? null;
 }
+
+const DOTS = /(^|\/)\.{1,2}(\/|$)/;
 
 /** Keys may hold `?` and begin with a slash, which a client takes for something else. */
 function pathInUrl(path: string): string {

@@ -17,7 +17,7 @@ export function documentOf(job: FileJob, { parts, title, locale, mimeType, metad
     locale: [said(job, "locale"), locale].find(isLocale) ?? null,
     mimeType,
     // A document that is called after its path is called otherwise when its file is moved.
-    metadata: { ...metadata, titleFrom: named.from },
+    metadata: { file: metadata, titleFrom: named.from },
   };
 }
 

@@ -185,6 +185,11 @@ class FilesDrain {
           `Its bytes cannot be downloaded: the storage answers ${download.reason}. Upload it again if that goes on.`,
         );
         break;
+      case "unnameable": {
+        const message = 'A folder in its name is "." or "..", which no URL can name. Move it to another path.';
+        batch.done.push({ token, failure: { message, permanent: true } });
+        break;
+      }
       case "refused":
         fail(`The storage does not give it out: ${download.reason}.`);
         break;

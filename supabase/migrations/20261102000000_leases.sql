@@ -46,7 +46,12 @@ comment on table private.lease is 'The columns that every queue has; a pattern f
 alter table private.lease enable row level security;
 
 create function private.claim(
-    queue regclass, batch integer, lease interval, retry_limit integer, least_urgent integer default 1
+    queue regclass,
+    batch integer,
+    lease interval,
+    retry_limit integer,
+    least_urgent integer default 1,
+    abandoned text default '%s workers ended without a word while they had this row'
 ) returns uuid[]
 language plpgsql
 set search_path = ''
@@ -70,12 +75,12 @@ begin
             lease_token = null,
             leased_revision = null,
             failed_at = clock_timestamp(),
-            last_error = format('%%s workers ended without a word while they had this row', q.retry_count)
+            last_error = format($2, q.retry_count)
         from abandoned
         where q.ctid = abandoned.ctid
         $sql$,
         queue
-    ) using retry_limit;
+    ) using retry_limit, abandoned;
 
     execute format(
         $sql$
@@ -105,9 +110,9 @@ begin
     return tokens;
 end
 $$;
-comment on function private.claim(regclass, integer, interval, integer, integer) is
-    'Leases up to so many due rows, the most urgent first, and gives their tokens. Waits for nobody.';
-revoke all on function private.claim(regclass, integer, interval, integer, integer) from public;
+comment on function private.claim(regclass, integer, interval, integer, integer, text) is
+    'Leases up to so many due rows, the most urgent first, and gives their tokens. Waits for nobody. `abandoned` is said of a row that ended every worker that had it, %s of them.';
+revoke all on function private.claim(regclass, integer, interval, integer, integer, text) from public;
 
 create function private.hold(queue regclass, tokens uuid[]) returns uuid[]
 language plpgsql

@@ -35,7 +35,8 @@ begin
         'public.files_queue',
         batch_size,
         make_interval(secs => (private.setting('files_lease_seconds') #>> '{}')::integer),
-        (private.setting('files_retry_limit') #>> '{}')::integer
+        (private.setting('files_retry_limit') #>> '{}')::integer,
+        abandoned => 'Reading it ended %s workers: it takes more time or memory than a function has. Split it, or save it in a simpler form.'
     )), 'idle', null);
 end
 $$;
@@ -173,8 +174,8 @@ begin
         mime_type = excluded.mime_type,
         client_id = excluded.client_id,
         owner_id = excluded.owner_id,
-        -- What somebody else wrote there stays.
-        metadata = (d.metadata - '{pages,titleFrom}'::text[]) || excluded.metadata;
+        -- What somebody else wrote there stays; what an earlier version of the file said of itself does not.
+        metadata = (d.metadata - '{file,pages,contentTag,titleFrom}'::text[]) || excluded.metadata;
     delete from private.file_parts as p where p.bucket_id = job.bucket_id and p.file_path = job.file_path;
 end
 $$;

@@ -45,7 +45,7 @@ select set_has(
         ('private.bucket_coherence()', 'nobody'),
         ('private.bucket_coherence_health()', 'nobody'),
         ('private.call_edge_function(function_name text, body jsonb)', 'nobody'),
-        ('private.claim(queue regclass, batch integer, lease interval, retry_limit integer, least_urgent integer)', 'nobody'),
+        ('private.claim(queue regclass, batch integer, lease interval, retry_limit integer, least_urgent integer, abandoned text)', 'nobody'),
         ('private.claim_embeddings(batch integer, least_urgent integer)', 'nobody'),
         ('private.coherence_action(judged private.judged_pair)', 'nobody'),
         ('private.coherence_health()', 'nobody'),

@@ -56,10 +56,8 @@ describe("paths", () => {
   it.each([
     ["accents", "résumé.txt"],
     ["emoji", "🎹.txt"],
-    ["a way out", "a/../b.txt"],
     ["1,025 bytes", "n".repeat(1_025)],
   ])("with %s get the platform's own answer, and leave nothing", async (_, path) => {
-    // As no client would send it: a client resolves the dots itself.
     const encoded = encodeURIComponent(path);
     const response = await fetch(`${house.stack.url}/storage/v1/object/${BUCKET}/${encoded}`, {
       method: "POST",
@@ -68,6 +66,27 @@ describe("paths", () => {
     });
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ error: "InvalidKey" });
+    expect(await house.queued(path)).toBeNull();
+  });
+
+  // The platform takes them, from whoever may upload to a folder of their own.
+  it.each([
+    ["to another bucket", "u1/../../private/secret.txt"],
+    ["to the accounts", "u1/../../../../../auth/v1/admin/users"],
+    ["to the tables", "../../../../rest/v1/faq_items"],
+    ["to its neighbour", "a/../b.txt"],
+  ])("that would lead %s are followed nowhere, and say so", async (_, path) => {
+    await house.client.storage.createBucket("private");
+    await house.upload("secret.txt", "Le secret de la direction.", { bucket: "private", upsert: true });
+    await house.upload("b.txt", "Le voisin.", { upsert: true });
+    const response = await fetch(`${house.stack.url}/storage/v1/object/${BUCKET}/${encodeURIComponent(path)}`, {
+      method: "POST",
+      headers: { apikey: SECRET_KEY, authorization: `Bearer ${SECRET_KEY}`, "content-type": "text/plain" },
+      body: "Rien.",
+    });
+    expect(response.status).toBe(200);
+    expect(await failureOf(path)).toContain("no URL can name");
+    await house.client.storage.from(BUCKET).remove([path, "b.txt"]);
     expect(await house.queued(path)).toBeNull();
   });
 

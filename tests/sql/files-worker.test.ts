@@ -34,12 +34,12 @@ test(
       progress: null,
     });
     expect(await new FileWorker(tx).claim()).toEqual([]);
-    expect(await worker.finish(job, { locale: "en", metadata: { author: "Ada" } })).toBe("completed");
+    expect(await worker.finish(job, { locale: "en", metadata: { file: { author: "Ada" } } })).toBe("completed");
     expect(await documents(tx)).toEqual(["test-a/a.txt A title: text of a.txt"]);
     expect(
       await valueOf(
         tx,
-        "select to_jsonb(d) from (select locale, mime_type, is_published, metadata ->> 'author' as author from public.documents where bucket_id = 'test-a') as d",
+        "select to_jsonb(d) from (select locale, mime_type, is_published, metadata -> 'file' ->> 'author' as author from public.documents where bucket_id = 'test-a') as d",
       ),
     ).toEqual({ locale: "en", mime_type: "text/plain", is_published: true, author: "Ada" });
     expect(
@@ -75,20 +75,20 @@ test(
 );
 
 test(
-  "what people did to a document stays: unpublished it stays so, and their own metadata too",
+  "what people did to a document stays, unpublished and with their own metadata; what its file said of itself before does not",
   onClaimed(["a.txt"], async (tx, worker, jobs) => {
-    await worker.finish(first(jobs), { metadata: { author: "Ada" } });
+    await worker.finish(first(jobs), { metadata: { file: { author: "Ada", records: 3 } } });
     await tx.query(
       "update public.documents set is_published = false, metadata = metadata || '{\"reviewed\": true}' where bucket_id = 'test-a'",
     );
     await upload(tx, "a.txt");
-    await worker.finish(first(await worker.claim()), { metadata: { author: "Bob" } });
+    await worker.finish(first(await worker.claim()), { metadata: { file: { author: "Bob" } } });
     expect(
       await valueOf(
         tx,
-        "select jsonb_build_object('published', is_published, 'reviewed', metadata -> 'reviewed', 'author', metadata -> 'author') from public.documents where bucket_id = 'test-a'",
+        "select jsonb_build_object('published', is_published, 'reviewed', metadata -> 'reviewed', 'file', metadata -> 'file') from public.documents where bucket_id = 'test-a'",
       ),
-    ).toEqual({ published: false, reviewed: true, author: "Bob" });
+    ).toEqual({ published: false, reviewed: true, file: { author: "Bob" } });
   }),
 );
 

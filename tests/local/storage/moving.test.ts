@@ -49,7 +49,6 @@ test("a move of nothing, to nowhere or to a key that is none is refused", async 
   expect(await refusal(files.move("a", "b"))).toMatchObject({ statusCode: "404", message: "Object not found" });
   await given(files.upload("a", "a"));
   expect(await refusal(files.move("a", "é"))).toMatchObject({ statusCode: "400", message: "Invalid key: é" });
-  expect(await refusal(files.move("a", "../b"))).toMatchObject({ message: "Invalid key: ../b" });
   expect(await refusal(files.move("a", "b", { destinationBucket: "storage-test-nowhere" }))).toMatchObject({
     // storage server: the broken foreign key speaks.
     statusCode: "404",

@@ -86,6 +86,24 @@ describe("an object's bytes", () => {
     expect(store.asked.urls).toEqual([url]);
   });
 
+  it.each([
+    ["shelf", "u1/../../private/secret.pdf"],
+    ["shelf", "u1/../../../../../auth/v1/admin/users"],
+    ["shelf", "../a.txt"],
+    ["shelf", "a/./b.txt"],
+    ["shelf", "a/.."],
+    ["..", "a.txt"],
+  ])("are not asked for where the URL would lead elsewhere: %s, %s", async (bucket, path) => {
+    const store = storeOver(() => pieces("the secret of somebody else"));
+    expect(await store.download(bucket, path, SIZE)).toEqual({ outcome: "unnameable" });
+    expect(store.asked.urls).toEqual([]);
+  });
+
+  it.each(["a..b/c.txt", "...", ".hidden/..x"])("are asked for where dots are part of a name: %s", async (path) => {
+    const store = storeOver(() => pieces("a"));
+    expect(await store.download("shelf", path, SIZE)).toMatchObject({ outcome: "bytes" });
+  });
+
   it("are asked for in the very bucket", async () => {
     const store = storeOver(() => pieces("a"));
     await store.download("my shelf?", "a", SIZE);

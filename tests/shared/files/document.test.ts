@@ -38,11 +38,11 @@ describe("a document's title", () => {
 
   it("is kept with where it is from: one that is from the path changes with it", () => {
     expect(document("a.pdf", { title: "A" }, { metadata: { pages: 3 } }).metadata).toEqual({
-      pages: 3,
+      file: { pages: 3 },
       titleFrom: "uploader",
     });
-    expect(document("a.pdf", null, { title: "A" }).metadata).toEqual({ titleFrom: "file" });
-    expect(document("a.pdf").metadata).toEqual({ titleFrom: "path" });
+    expect(document("a.pdf", null, { title: "A" }).metadata).toEqual({ file: {}, titleFrom: "file" });
+    expect(document("a.pdf").metadata).toEqual({ file: {}, titleFrom: "path" });
   });
 
   it.each([

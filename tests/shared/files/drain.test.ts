@@ -449,6 +449,15 @@ describe("a storage that fails", () => {
     expect(queue.released).toEqual([["note 1.txt", "note 2.txt"]]);
   });
 
+  it("is not asked for a file that no URL can name, and never again", async () => {
+    const queue = fakeFiles({ files: texts(2, { download: { outcome: "unnameable" } }) });
+    expect(await run(queue)).toMatchObject({ failed: 2, stopped: null });
+    expect(failures(queue)["note 0.txt"]).toEqual({
+      message: 'A folder in its name is "." or "..", which no URL can name. Move it to another path.',
+      permanent: true,
+    });
+  });
+
   it("to give out one path is that file's fault alone", async () => {
     const queue = fakeFiles({ files: texts(3, { download: { outcome: "refused", reason: "400 Invalid key" } }) });
     expect(await run(queue)).toMatchObject({ failed: 3, stopped: null });
@@ -467,6 +476,6 @@ it("a document is called what its uploader calls it", async () => {
     title: "Bilan",
     locale: "fr-CA",
     mimeType: "text/plain",
-    metadata: { pages: 1, titleFrom: "uploader" },
+    metadata: { file: { pages: 1 }, titleFrom: "uploader" },
   }]);
 });
