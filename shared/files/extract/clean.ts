@@ -5,9 +5,8 @@
 export function cleanText(text: string): string {
   return text
     .replace(/\r\n?|[\v\f\u0085\u2028\u2029]/g, "\n")
-    // deno-lint-ignore no-control-regex
-    .replace(/[\u0000-\u0008\u000E-\u001F\u007F-\u009F\u00AD\u200B\u2060\uFEFF\uFFFE\uFFFF]/g, "")
-    .replace(/[\uD800-\uDBFF](?![\uDC00-\uDFFF])|(?<![\uD800-\uDBFF])[\uDC00-\uDFFF]/g, "\uFFFD")
+    .replace(/[^\P{Control}\t\n]|[\u00AD\u200B\u2060\uFEFF\uFFFE\uFFFF]/gu, "")
+    .replace(/\p{Surrogate}/gu, "\uFFFD")
     .normalize("NFC");
 }
 

@@ -55,7 +55,7 @@ interface DeclaredType {
   said: string;
 }
 
-const NAMES_BY_MIME_TYPE: Record<string, DeclaredType["name"]> = {
+const NAMES_BY_MIME_TYPE = new Map<string, DeclaredType["name"]>(Object.entries({
   ...Object.fromEntries(Object.entries(MIME_TYPES).map(([name, type]) => [type, name as keyof typeof MIME_TYPES])),
   "application/xhtml+xml": "html",
   "text/x-markdown": "markdown",
@@ -71,12 +71,12 @@ const NAMES_BY_MIME_TYPE: Record<string, DeclaredType["name"]> = {
   "text/plain": null,
   "application/octet-stream": null,
   "binary/octet-stream": null,
-};
+}));
 
 /** Types that are texts to whoever does not know them. */
 const TEXT_LIKE = /^(text\/|application\/([\w.-]+\+)?(xml|yaml|x-yaml|toml|sql|x-sh|javascript)$)/;
 
-const NAMES_BY_EXTENSION: Record<string, DeclaredType["name"]> = {
+const NAMES_BY_EXTENSION = new Map<string, DeclaredType["name"]>(Object.entries({
   pdf: "pdf",
   docx: "docx",
   docm: "docx",
@@ -94,13 +94,13 @@ const NAMES_BY_EXTENSION: Record<string, DeclaredType["name"]> = {
   geojson: "json",
   txt: "text",
   text: "text",
-};
+}));
 
 function declaredType({ name, mimeType }: SourceFile): DeclaredType {
   const [type = "", ...parameters] = (mimeType ?? "").toLowerCase().split(";").map((part) => part.trim());
   const charset = parameters.find((part) => part.startsWith("charset="))?.slice(8).replace(/^"|"$/g, "") ?? null;
-  const byName = NAMES_BY_EXTENSION[/\.([a-z0-9]{1,8})$/i.exec(name)?.[1]?.toLowerCase() ?? ""] ?? null;
-  const byType = type === "" ? null : type in NAMES_BY_MIME_TYPE ? NAMES_BY_MIME_TYPE[type] ?? null : undefined;
+  const byName = NAMES_BY_EXTENSION.get(/\.([a-z0-9]{1,8})$/i.exec(name)?.[1]?.toLowerCase() ?? "") ?? null;
+  const byType = type === "" ? null : NAMES_BY_MIME_TYPE.get(type);
   const said = type === "" ? "" : ` (${type.slice(0, 100)})`;
   if (byType === undefined) return { name: TEXT_LIKE.test(type) ? byName : "other", charset, said };
   return { name: byType ?? byName, charset, said };

@@ -4,16 +4,20 @@ export type Votes = Record<string, number>;
 /** Enough to tell one language from another; more would only take time. */
 const WORDS = 5_000;
 
-/** The words that each language cannot do without. Those of two languages count for both. */
+/**
+ * The words that each language cannot do without. Those of two languages count for both. With an apostrophe they are cut
+ * short before the next word: the `s` of "Ana's" is not that of "s'il".
+ */
 const COMMON: Record<string, string> = {
   fr:
     "le la les des une un est dans pour que qui sur avec pas au aux du de et nous vous ce cette ces sont ou plus par " +
-    "il elle en leur votre être à l d n s qu c",
+    "il elle en leur votre être à se son sa ses ne mais l' d' n' s' c' j' qu'",
   en: "the and of to is in that for with are this you be on not as by it from or an at was we have has can your which",
   de:
     "der die das und ist nicht mit für auf den ein eine von zu im dem sich des auch werden sie es bei oder als nach wird",
   es: "el la los las una un que de en y del para con por está como más pero sus al es se su lo no o son ser sobre",
-  it: "il la le di che e un una per con non sono gli del nel alla più anche dei è si lo della delle da come o nella",
+  it: "il la le di che e un una per con non sono gli del nel alla più anche dei è si lo della delle da come o nella " +
+    "l' d' c' dell' nell' all'",
   pt: "o a os as que não uma um para com do da dos das em por mais como é ao na no e de se são ser pela ou sua",
   nl: "de het een en van is niet dat voor op met zijn te aan die ook wordt in bij of als door naar u worden je deze",
 };
@@ -28,10 +32,12 @@ export function withVotes(votes: Votes, text: string): Votes {
   const counts: Votes = { ...votes };
   let words = counts["words"] ?? 0;
   if (words >= WORDS) return counts;
-  for (const [word] of text.matchAll(/\p{L}+/gu)) {
+  for (const [, word = "", apostrophe] of text.matchAll(/(\p{L}+)(['’](?=\p{L}))?/gu)) {
     if (words >= WORDS) break;
     words++;
-    for (const language of LANGUAGES_OF.get(word.toLowerCase()) ?? []) {
+    const lower = word.toLowerCase();
+    const short = apostrophe === undefined ? undefined : LANGUAGES_OF.get(`${lower}'`);
+    for (const language of short ?? LANGUAGES_OF.get(lower) ?? []) {
       counts[language] = (counts[language] ?? 0) + 1;
     }
   }

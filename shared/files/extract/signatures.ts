@@ -31,7 +31,7 @@ const SIGNATURES: { what: string; instead: string; bytes: Uint8Array; at?: numbe
   { what: "an archive (gzip)", instead: ARCHIVE, bytes: Uint8Array.of(0x1f, 0x8b) },
   { what: "an archive (7z)", instead: ARCHIVE, bytes: Uint8Array.of(0x37, 0x7a, 0xbc, 0xaf) },
   { what: "an archive (RAR)", instead: ARCHIVE, bytes: Uint8Array.of(0x52, 0x61, 0x72, 0x21, 0x1a) },
-  { what: "an archive (bzip2)", instead: ARCHIVE, bytes: ascii("BZh"), isBinary: true },
+  { what: "an archive (bzip2)", instead: ARCHIVE, bytes: ascii("1AY&SY"), at: 4 },
   { what: "an archive (xz)", instead: ARCHIVE, bytes: Uint8Array.of(0xfd, 0x37, 0x7a, 0x58, 0x5a) },
   { what: "an archive (Zstandard)", instead: ARCHIVE, bytes: Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd) },
   { what: "an archive (tar)", instead: ARCHIVE, bytes: ascii("ustar"), at: 257 },
@@ -47,12 +47,13 @@ const SIGNATURES: { what: string; instead: string; bytes: Uint8Array; at?: numbe
 /** What the bytes are by their beginning, where it is something without a text. */
 export function foreignTypeOf(bytes: Uint8Array): ForeignType | null {
   for (const { what, instead, bytes: signature, at = 0, isBinary = false } of SIGNATURES) {
-    if (startsWith(bytes, signature, at) && (!isBinary || hasZero(bytes))) return { what, instead };
+    if (startsWith(bytes, signature, at) && (!isBinary || isFullOfControls(bytes))) return { what, instead };
   }
   return null;
 }
 
-/** A text that begins with these letters has no zero among its first bytes; a binary file hardly ever has none. */
-function hasZero(bytes: Uint8Array): boolean {
-  return bytes.subarray(0, 4096).includes(0);
+/** What follows the letters is numbers in all these formats, and small ones; in a text there is a NUL at most by chance. */
+function isFullOfControls(bytes: Uint8Array): boolean {
+  const start = bytes.subarray(0, 64);
+  return start.filter((byte) => byte < 9).length > 0.1 * start.length;
 }

@@ -58,6 +58,8 @@ describe("what a file is", () => {
     ["a.docx", null, "Not found", "damaged", "a Word file"],
     ["a.png", "image/png", "just words", "unsupported_type", "(image/png)"],
     ["a.bin", "application/zip", "just words", "unsupported_type", "(application/zip)"],
+    ["a.bin", "constructor", "just words", "unsupported_type", "(constructor)"],
+    ["a.bin", "__proto__", "just words", "unsupported_type", "(__proto__)"],
   ])("%s (%s) that is no such thing is refused", async (name, mimeType, text, code, said) => {
     const { message, ...refused } = await refusal(textFile(name, text, mimeType));
     expect(refused.code).toBe(code);
@@ -90,14 +92,25 @@ describe("what a file is", () => {
     ["\u001f\u008b\u0008\u0000", "an archive (gzip)"],
     ["SQLite format 3\u0000", "a database"],
     ["\u0000\u0000\u0000\u0018ftypmp42", "a film"],
+    [`BM${"\u00ff".repeat(4)}\u0000\u0000\u0000\u00006\u0000\u0000\u0000(\u0000\u0000\u0000`, "a picture (BMP)"],
+    ["BZh91AY&SY\u00d2\u00ea\u0035", "an archive (bzip2)"],
   ])("%j is %s", async (start, what) => {
     const bytes = Uint8Array.from(`${start}${"\u0000".repeat(50)}`, (character) => character.charCodeAt(0));
     expect((await refusal({ name: "a.txt", mimeType: "text/plain", bytes })).message).toContain(what);
   });
 
   test("words that begin like a program or a picture are words", async () => {
-    for (const text of ["MZ is a country code.", "BM, the shop", "RIFF: a melody", "ID3 is a standard"]) {
+    for (
+      const text of [
+        "MZ is a country code.",
+        "BMW est une marque.",
+        "RIFF: a melody",
+        "ID3 tells a title",
+        "BZh is one",
+      ]
+    ) {
       expect((await read(textFile("a.txt", text))).content).toBe(text);
+      expect((await read(textFile("a.txt", `${text}\u0000 ${text}`))).content).toBe(`${text} ${text}`);
     }
   });
 

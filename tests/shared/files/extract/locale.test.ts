@@ -29,6 +29,22 @@ describe("the language of a text", () => {
     }
   });
 
+  test("is not French because of the apostrophes of another", () => {
+    for (const s of ["'s", "’s"]) {
+      const english = "It's John's piano. What's Ana's? Let's go, that's Bob's.".replaceAll("'s", s);
+      expect(languageOf(withVotes({}, english))).not.toBe("fr");
+      expect(languageOf(withVotes({}, english.repeat(10)))).not.toBe("fr");
+    }
+    expect(languageOf(withVotes({}, "L'accord d'un piano n'a qu'un but, et c'est l'harmonie."))).toBe("fr");
+    expect(languageOf(withVotes({}, "L’accordatura dell’anno, all’inizio della stagione, è un’arte che si impara.")))
+      .toBe("it");
+  });
+
+  test("is French also where its longer small words say so", () => {
+    expect(languageOf(withVotes({}, "Ana accorde son piano, sa harpe, ses orgues : mais elle ne se trompe jamais.")))
+      .toBe("fr");
+  });
+
   test("is the same however the text comes in", () => {
     const text = TEXTS.fr.repeat(400);
     let votes = {};
