@@ -19,16 +19,30 @@ export function readMarkdown(text: string): Reading {
 export function firstHeading(markdown: string): string | null {
   let isCode = false;
   let best: { level: number; title: string } | null = null;
-  for (const line of markdown.slice(0, 10_000).split("\n").slice(0, 200)) {
+  const lines = markdown.slice(0, 10_000).split("\n").slice(0, 200);
+  for (const [at, line] of lines.entries()) {
     if (/^ {0,3}(```|~~~)/.test(line)) isCode = !isCode;
-    const [, marks = "", title = ""] = isCode ? [] : /^ {0,3}(#{1,6}) +([^\n]+)$/.exec(line) ?? [];
-    if (marks === "" || (best !== null && best.level <= marks.length)) continue;
-    best = { level: marks.length, title: title.trim().replace(/ #+$/, "").replace(/[*_`]/g, "") };
+    const heading = isCode ? null : headingOf(line) ?? underlinedHeadingOf(lines, at);
+    if (heading === null || (best !== null && best.level <= heading.level)) continue;
+    best = { level: heading.level, title: heading.title.trim().replace(/ #+$/, "").replace(/[*_`]/g, "") };
   }
   return best?.title ?? null;
 }
 
-/** YAML between `---`, TOML between `+++`: of both, only plain fields of one line. */
+function headingOf(line: string): { level: number; title: string } | null {
+  const [, marks = "", title = ""] = /^ {0,3}(#{1,6}) +(.+)$/.exec(line) ?? [];
+  return marks === "" ? null : { level: marks.length, title };
+}
+
+/** A paragraph of one line above a line of `=` or `-`. */
+function underlinedHeadingOf(lines: string[], at: number): { level: number; title: string } | null {
+  const title = lines[at] ?? "";
+  if (!/^ {0,3}[\p{L}\p{N}*_`"'«“(¿¡[]/u.test(title) || (lines[at - 1] ?? "").trim() !== "") return null;
+  const [, mark] = /^ {0,3}([=-])\1{2,}[ \t]*$/.exec(lines[at + 1] ?? "") ?? [];
+  return mark === undefined ? null : { level: mark === "=" ? 1 : 2, title };
+}
+
+/** YAML between `---`, TOML between `+++`: of both, only plain fields. */
 function withoutFrontMatter(text: string): { fields: Record<string, string>; body: string } {
   const mark = /^(---|\+\+\+)[ \t]*\n(?=\S)/.exec(text);
   if (mark === null) return { fields: {}, body: text };
@@ -37,10 +51,24 @@ function withoutFrontMatter(text: string): { fields: Record<string, string>; bod
   const closing = end === -1 ? "" : text.slice(end + 1, afterEnd === -1 ? undefined : afterEnd);
   if (closing.trim() !== mark[1]) return { fields: {}, body: text };
   const fields: Record<string, string> = {};
-  for (const line of text.slice(mark[0].length, end).split("\n")) {
+  const lines = text.slice(mark[0].length, end).split("\n");
+  for (const [at, line] of lines.entries()) {
     const [, name = "", value = ""] = /^([\w-]{1,40})[ \t]*[:=][ \t]*(\S.*)$/.exec(line) ?? [];
-    const plain = value.trim().replace(/^(["'])(.*)\1$/, "$2").trim();
+    const plain = /^[>|][-+1-9]{0,2}(?: +#.*)?$/.test(value) ? indentedText(lines.slice(at + 1)) : plainValue(value);
     if (name !== "" && plain !== "") fields[name.toLowerCase()] ??= plain;
   }
   return { fields, body: afterEnd === -1 ? "" : text.slice(afterEnd + 1).replace(/^\n+/, "") };
+}
+
+/** A value without its quotation marks, or without the comment after it. */
+function plainValue(value: string): string {
+  const quoted = /^"((?:[^"\\]|\\.)*)"|^'((?:[^']|'')*)'/.exec(value);
+  if (quoted === null) return value.replace(/[ \t]+#.*$/, "").trim();
+  return (quoted[1]?.replace(/\\(["\\])/g, "$1") ?? quoted[2]?.replaceAll("''", "'") ?? "").trim();
+}
+
+/** What YAML's `>` and `|` announce: the lines that follow as far as they are indented, as one. */
+function indentedText(lines: string[]): string {
+  const end = lines.findIndex((line) => /^\S/.test(line));
+  return (end === -1 ? lines : lines.slice(0, end)).map((line) => line.trim()).filter((line) => line !== "").join(" ");
 }

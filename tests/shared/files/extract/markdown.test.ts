@@ -20,8 +20,18 @@ describe("Markdown", () => {
     });
   });
 
+  test("a title may go over several lines, and a comment is no part of it", () => {
+    for (const mark of [">-", "|", ">2", "|- # plié"]) {
+      expect(readMarkdown(`---\ntitle: ${mark}\n  Guide de conservation\n\n  des pianos\nlang: fr # langue\n---\nun`))
+        .toMatchObject({ content: "un", title: "Guide de conservation des pianos", language: "fr" });
+    }
+    expect(readMarkdown("---\ntitle: 'Le do # d''Ana' # dièse\ndescription: \"dit \\\"la\\\"\" # cité\n---\nun"))
+      .toMatchObject({ title: "Le do # d'Ana", metadata: { description: 'dit "la"' } });
+    expect(readMarkdown("---\ntitle: Le do#\n---\nun").title).toBe("Le do#");
+  });
+
   test("a line across the page, or one that nobody closes, is no such thing", () => {
-    for (const text of ["---\n\nun\n\n---\n\ndeux", "---\ntitle: un\n\ndeux", "un\n---\ntitle: deux\n---"]) {
+    for (const text of ["---\n\nun\n\n---\n\ndeux", "---\ntitle: un\n\ndeux", "un\ntitle: deux\n---"]) {
       expect(readMarkdown(text)).toMatchObject({ content: text, title: null });
     }
   });
@@ -33,5 +43,15 @@ describe("Markdown", () => {
   test("its title is else its highest heading, outside of code", () => {
     expect(readMarkdown("## Deux\n\n```\n# code\n```\n\n# Un `mot` #\n\n# Autre").title).toBe("Un mot");
     expect(readMarkdown("texte").title).toBeNull();
+  });
+
+  test("a line of signs under its title makes a heading of it", () => {
+    expect(readMarkdown("Sous-titre\n----------\n\nLe *titre*\n========\n\ntexte").title).toBe("Le titre");
+    expect(readMarkdown("Sous-titre\n----------\n\ntexte").title).toBe("Sous-titre");
+    for (
+      const none of ["un texte\nde deux lignes\n---", "- un\n---", "un\n\n---", "```\n\ncode\n====\n```", "un\n=-="]
+    ) {
+      expect(readMarkdown(none).title).toBeNull();
+    }
   });
 });
