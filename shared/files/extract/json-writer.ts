@@ -36,6 +36,9 @@ const BODY_FIELDS = new Set(
     ]),
 );
 
+/** Of the fields that are looked for. */
+const LONGEST_NAME = 20;
+
 /** From here on a text is a paragraph of its own. */
 const LONG = 160;
 
@@ -78,12 +81,14 @@ export class JsonWriter {
   }
 
   #writeFields(fields: Fields, level: number, name: string, isOneOfMany: boolean, depth: number): void {
-    const isSection = Object.entries(fields).some(([field, value]) => isBody(field, value) || hasParts(value));
+    const names = Object.keys(fields);
+    const isSection = names.some((field) => isBody(field, fields[field]) || hasParts(fields[field]));
     const label = name === "" || isOneOfMany ? null : { text: labelOf(name), fields: [] };
     const heading = isSection ? headingOf(fields, name, isOneOfMany) : label;
     const inner = heading === null ? level : level + 1;
     if (heading !== null) this.#addBlock(`${"#".repeat(Math.min(level, 6))} ${heading.text}`);
-    for (const [field, value] of Object.entries(fields)) {
+    for (const field of names) {
+      const value = fields[field];
       if (heading?.fields.includes(field) === true) continue;
       if (hasParts(value)) {
         this.#endLines();
@@ -138,13 +143,14 @@ export function fieldOf(value: unknown, names: string[]): string | null {
 }
 
 function findField(fields: Fields, names: string[]): string | null {
-  const byLowerCase = new Map(Object.keys(fields).map((field) => [field.toLowerCase(), field]));
-  for (const name of names) {
-    const field = byLowerCase.get(name);
-    const text = field === undefined ? "" : textOf(fields[field]);
-    if (field !== undefined && text !== "" && text.length <= 300 && !text.includes("\n")) return field;
+  let [found, rank] = [null as string | null, names.length];
+  for (const field in fields) {
+    const place = field.length > LONGEST_NAME ? -1 : names.indexOf(field.toLowerCase());
+    if (place === -1 || place >= rank) continue;
+    const text = textOf(fields[field]);
+    if (text !== "" && text.length <= 300 && !text.includes("\n")) [found, rank] = [field, place];
   }
-  return null;
+  return found;
 }
 
 /** "Article 3 – Duration" from a number, a title and the list that it is in, as far as there are any. */

@@ -1,11 +1,12 @@
 import { cleanText } from "./clean.ts";
 import { FileError } from "./file-error.ts";
+import { jsonWithNumbersAsWritten } from "./json-values.ts";
 import { fieldOf, JsonWriter, LANGUAGE_FIELDS, TITLE_FIELDS } from "./json-writer.ts";
 import type { Reading } from "./slice.ts";
 
 /** JSON, or JSON Lines, as Markdown: what has a title or a number becomes a section, what is said of it a line. */
 export function readJson(text: string): Reading {
-  const value = parsed(text.replace(/^\uFEFF/, ""));
+  const value = parsed(jsonWithNumbersAsWritten(text.replace(/^\uFEFF/, "")));
   const writer = new JsonWriter();
   writer.write(value);
   return {

@@ -1,5 +1,6 @@
 import { ascii, indexOf, startsWith } from "./bytes.ts";
 import { FileError } from "./file-error.ts";
+import { jsonWithNumbersAsWritten } from "./json-values.ts";
 import { LIMITS } from "./limits.ts";
 import { foreignTypeOf } from "./signatures.ts";
 import type { SourceFile } from "./slice.ts";
@@ -219,9 +220,12 @@ function isWebPage(text: string): boolean {
 }
 
 function isJson(text: string): boolean {
-  if (!/^\uFEFF?\s*[[{]/.test(text)) return false;
+  const trimmed = text.trim();
+  if (!(trimmed.startsWith("{") && trimmed.endsWith("}")) && !(trimmed.startsWith("[") && trimmed.endsWith("]"))) {
+    return false;
+  }
   try {
-    JSON.parse(text.replace(/^\uFEFF/, ""));
+    JSON.parse(jsonWithNumbersAsWritten(trimmed));
     return true;
   } catch (error) {
     if (error instanceof SyntaxError) return false;

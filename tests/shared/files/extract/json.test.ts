@@ -87,6 +87,40 @@ Mots cles:
     expect(json(JSON.parse(`${"[".repeat(200)}"fond"${"]".repeat(200)}`))).toBe("- fond");
   });
 
+  test("numbers stay as they are written", () => {
+    const written =
+      '{"article": 1.10, "siret": 12345678901234567890, "limite": 1e400, "x": -0.50, "n": [7, 2.5, "3.10"]}';
+    expect(readJson(written).content).toBe(
+      "Article: 1.10\nSiret: 12345678901234567890\nLimite: 1e400\nX: -0.50\n\nN:\n\n- 7\n- 2.5\n- 3.10",
+    );
+    expect(readJson('[{"num": 1.10, "texte": "Le \\"1.10\\\\\\" et 1.20"}]').content).toBe(
+      '# 1.10\n\nLe "1.10\\" et 1.20',
+    );
+    expect(readJson('{"a": 1.10}\n{"a": 2.0}').content).toBe("A: 1.10\n\nA: 2.0");
+  });
+
+  test("numbers that JSON does not know do not become some that it does", () => {
+    for (const wrong of ['{"a": 01}', '{"a": 1.}', '{"a": +1.50}', '{"a": 1.50.2}', '{"a": "1.50}']) {
+      expect(() => readJson(wrong), wrong).toThrow(/no valid JSON/);
+    }
+  });
+
+  test("more values than fit into memory are refused before they are taken apart", async () => {
+    const many = `[${Array.from({ length: 150_000 }, () => '{"a":1}').join(",")}]`;
+    for (const name of ["a.json", "a"]) {
+      await expect(read(textFile(name, many))).rejects.toMatchObject({
+        code: "too_large",
+        message: expect.stringContaining("250,000 values"),
+      });
+    }
+    const commas = JSON.stringify(["a, ".repeat(300_000)]);
+    expect((await read(textFile("a.json", commas))).content).toContain("a, a");
+  });
+
+  test("of several fields that could be its title, the one that says it most plainly is", () => {
+    expect(readJson('{"name": "b", "Titre": "a", "label": "c"}').title).toBe("a");
+  });
+
   test("names of fields that are JavaScript's own do no harm", () => {
     const { content } = readJson('{"__proto__": {"titre": "x"}, "constructor": "y", "toString": 1, "title": 5}');
     expect(content).toContain("Constructor: y");
