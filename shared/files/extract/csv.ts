@@ -1,8 +1,9 @@
 // @ts-types="npm:@types/papaparse@5.5.2"
 import Papa from "papaparse";
 import { cleanText, isBlank } from "./clean.ts";
+import { type Table, tableOfRows } from "./csv-header.ts";
 import { FileError } from "./file-error.ts";
-import { LIMITS, refuseTooManyCharacters } from "./limits.ts";
+import { LIMITS } from "./limits.ts";
 import type { Reading } from "./slice.ts";
 
 /**
@@ -10,27 +11,27 @@ import type { Reading } from "./slice.ts";
  * columns are; like this each row makes sense alone, wherever it is cut and found.
  */
 export function readCsv(text: string): Reading {
-  const { rows, columns } = rowsOf(cleanText(text));
+  const { title, rows, columns } = tableOf(cleanText(text));
   const paragraphs: string[] = [];
-  let characters = 0;
+  let characters = title?.length ?? 0;
   for (const row of rows) {
     const paragraph = paragraphOf(row, columns);
     if (paragraph === "") continue;
     characters += paragraph.length + 2;
-    refuseTooManyCharacters(characters);
+    if (characters > LIMITS.characters) throw tooLong();
     paragraphs.push(paragraph);
   }
   // A file of one line has nothing that its columns would name.
-  const content = paragraphs.length > 0 || columns === null ? paragraphs.join("\n\n") : columns.join("\n");
+  const table = paragraphs.length > 0 || columns === null ? paragraphs.join("\n\n") : columns.join("\n");
   return {
-    content,
-    title: null,
+    content: title === null ? table : `${title}\n\n${table}`,
+    title: title?.split("\n")[0] ?? null,
     language: null,
     metadata: { rows: paragraphs.length, ...(columns === null ? {} : { columns: columns.slice(0, 50) }) },
   };
 }
 
-function rowsOf(text: string): { rows: string[][]; columns: string[] | null } {
+function tableOf(text: string): Table {
   // The line by which Excel is told of the delimiter.
   const said = /^sep=(.)\n/i.exec(text);
   const { data } = Papa.parse(said === null ? text : text.slice(said[0].length), {
@@ -46,18 +47,7 @@ function rowsOf(text: string): { rows: string[][]; columns: string[] | null } {
         "upload it again.",
     );
   }
-  const [first = [], ...others] = data;
-  const columns = first.map((name) => name.replace(/\s+/g, " ").trim());
-  return isHeader(columns, others) ? { rows: others, columns } : { rows: data, columns: null };
-}
-
-/** The first line names the columns unless it holds values: numbers, dates, the same twice, long sentences. */
-function isHeader(names: string[], rows: string[][]): boolean {
-  const filled = names.filter((name) => name !== "");
-  if (filled.length === 0 || filled.length < 0.5 * names.length) return false;
-  if (rows.length > 0 && names.length === 1 && (filled[0]?.length ?? 0) > 40) return false;
-  if (filled.some((name) => name.length > 120 || /^[-+\d.,:/\s%€$£]*\d[-+\d.,:/\s%€$£]*$/.test(name))) return false;
-  return new Set(filled.map((name) => name.toLowerCase())).size === filled.length;
+  return tableOfRows(data);
 }
 
 function paragraphOf(row: string[], columns: string[] | null): string {
@@ -74,4 +64,15 @@ function paragraphOf(row: string[], columns: string[] | null): string {
 /** A cell of several lines stays in its row's paragraph. */
 function oneLine(value: string): string {
   return value.replace(/\n\s*/g, "\n").trim();
+}
+
+function tooLong(): FileError {
+  return new FileError(
+    "too_large",
+    `The table would have more than ${
+      LIMITS.characters.toLocaleString("en-US")
+    } characters as text, in which each row ` +
+      "repeats what its columns are called: leave out columns that nobody asks about, shorten their names, or split the " +
+      "file into several and upload those.",
+  );
 }

@@ -60,7 +60,7 @@ function tooManyValues(): FileError {
     "too_large",
     `The file has more than ${
       MOST_VALUES.toLocaleString("en-US")
-    } values, names and texts: split it into several files ` +
+    } values: split it into several files ` +
       "and upload those.",
   );
 }
