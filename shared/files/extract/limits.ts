@@ -12,6 +12,8 @@ export const LIMITS = {
   /** Elements within elements, or values within values. */
   depth: 512,
   pages: 20_000,
+  /** Pieces of text on one page of a PDF; a dense page has 5,000. */
+  runs: 50_000,
   /**
    * What the parts of a Word file that are read may come to when unpacked; a thousand pages are some 10 MB, or 30 where
    * each word has a format of its own.

@@ -63,10 +63,15 @@ function isIndented(first: Line, above: Line, line: Line, next: Line | undefined
   return next === undefined || Math.abs(next.x - above.x) < 0.4 * line.size;
 }
 
+/** Of a paragraph, how many lines tell how wide it is: one of thousands is not measured anew at each. */
+const MOST_MEASURED = 50;
+
 /** The line before ends a sentence, and early: nothing else shows a paragraph where none is spaced or set in. */
 function endedBefore(open: Line[], above: Line, line: Line): boolean {
   if (!/[.!?:;…»”"]$/.test(above.text) || !/^[\p{Lu}\d«“"]/u.test(line.text)) return false;
   let [left, right] = [line.x, line.right];
-  for (const other of open) [left, right] = [Math.min(left, other.x), Math.max(right, other.right)];
+  for (const other of open.slice(-MOST_MEASURED)) {
+    [left, right] = [Math.min(left, other.x), Math.max(right, other.right)];
+  }
   return above.right < right - 0.25 * (right - left);
 }

@@ -42,7 +42,8 @@ function withTables(blocks: Block[]): Block[] {
     while (columns !== undefined && blocks[end]?.cells?.length === columns) end++;
     const rows = blocks.slice(at, end);
     const table = tableOf(rows.map(({ cells }) => (cells ?? []).map(asCell)));
-    whole.push(...table === null ? rows : [{ text: table, isTight: false, cells: null }]);
+    if (table !== null) whole.push({ text: table, isTight: false, cells: null });
+    else for (const row of rows) whole.push(row);
     at = end;
   }
   return whole;

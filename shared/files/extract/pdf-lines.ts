@@ -8,6 +8,20 @@ export interface Run {
   hasEOL: boolean;
 }
 
+/** A run as it stands on a page that is shown turned clockwise by so many degrees. */
+export function turned(run: Run, degrees: number): Run {
+  if (degrees % 360 === 0) return run;
+  const [a = 1, b = 0, c = 0, d = 1, x = 0, y = 0] = run.transform;
+  const point = (x: number, y: number) => TURNS[((degrees % 360) + 360) % 360]?.(x, y) ?? [x, y];
+  return { ...run, transform: [...point(a, b), ...point(c, d), ...point(x, y)] };
+}
+
+const TURNS: Record<number, (x: number, y: number) => [number, number]> = {
+  90: (x, y) => [y, -x],
+  180: (x, y) => [-x, -y],
+  270: (x, y) => [-y, x],
+};
+
 export interface Line {
   text: string;
   x: number;
@@ -41,16 +55,18 @@ export function linesOf(runs: Run[]): Line[] {
 
 /** Signs and numbers of items that a file has apart from them, put where they stand: before what is on their line. */
 function withMarks(lines: Line[]): Line[] {
-  const marks = lines.filter(({ text, isLevel }) => isLevel && MARK_ALONE.test(text));
-  if (marks.length === 0) return lines;
+  const marks = new Set(lines.filter(({ text, isLevel }) => isLevel && MARK_ALONE.test(text)));
+  if (marks.size === 0) return lines;
   const byHeight = new Map<number, Line[]>();
   for (const line of lines) {
-    if (marks.includes(line)) continue;
+    if (marks.has(line)) continue;
     const height = Math.round(line.y);
-    byHeight.set(height, [...byHeight.get(height) ?? [], line]);
+    const others = byHeight.get(height);
+    if (others === undefined) byHeight.set(height, [line]);
+    else others.push(line);
   }
   const placed = new Map<Line, Line>();
-  for (const mark of marks.slice(0, MOST_MARKS)) {
+  for (const mark of [...marks].slice(0, MOST_MARKS)) {
     const near = [-1, 0, 1].flatMap((off) => byHeight.get(Math.round(mark.y) + off) ?? []);
     const item = near.find(({ x, size }) => x >= mark.right - 1 && x - mark.right < 3 * size);
     if (item !== undefined && !placed.has(item)) placed.set(item, mark);
@@ -111,6 +127,7 @@ function isMark(text: string): boolean {
 /** Whether it is a line of few words that is stretched to the width of its column: its gaps are all the same. */
 function isFilled(cells: string[], gaps: number[], size: number): boolean {
   if (cells.some((cell) => cell.includes(" "))) return false;
-  const [least, most] = [Math.min(...gaps), Math.max(...gaps)];
+  const least = gaps.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  const most = gaps.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   return most <= 1.3 * least && most <= FILLING * size;
 }

@@ -4,8 +4,9 @@ import { FileError } from "./file-error.ts";
 import { MIME_TYPES } from "./kinds.ts";
 import { LIMITS, refuseTooManyCharacters } from "./limits.ts";
 import { localeOf } from "./locale.ts";
+import { withFields } from "./pdf-fields.ts";
 import { pageText } from "./pdf-layout.ts";
-import type { Run } from "./pdf-lines.ts";
+import { type Run, turned } from "./pdf-lines.ts";
 import { openPdf, type PdfDocument } from "./pdfjs.ts";
 import type { Budget, Progress, Slice, SourceFile } from "./slice.ts";
 import { newProgress, readSteps } from "./steps.ts";
@@ -43,6 +44,8 @@ export async function readPdfSlice(file: SourceFile, from: Progress | null, budg
 }
 
 function firstProgress({ numPages }: PdfDocument, title: string | null): Progress {
+  // No page of such a file can be had.
+  if (numPages < 1) throw openingError(new Error(`The PDF counts ${numPages} pages.`));
   if (numPages <= LIMITS.pages) return newProgress(numPages, title);
   throw new FileError(
     "too_large",
@@ -70,17 +73,29 @@ async function runsOf(pdf: PdfDocument, number: number): Promise<Run[]> {
     if (done) break;
     for (const item of value.items) {
       if (!("str" in item)) continue;
-      runs.push(item);
+      runs.push(turned(item, page.rotate));
       characters += item.str.length + 1;
     }
     // Forms within forms can make a few bytes of a page as long as they like.
-    if (characters > LIMITS.characters) {
+    if (characters > LIMITS.characters || runs.length > LIMITS.runs) {
       await reader.cancel(new Error("The page is too long."));
       refuseTooManyCharacters(characters);
+      throw tooManyRuns(number);
     }
   }
+  const annotations = await page.getAnnotations();
   page.cleanup();
-  return runs;
+  return withFields(runs, annotations, (run) => turned(run, page.rotate));
+}
+
+function tooManyRuns(number: number): FileError {
+  return new FileError(
+    "too_large",
+    `Page ${number} of the PDF has more than ${
+      LIMITS.runs.toLocaleString("en-US")
+    } pieces of text, which no page that ` +
+      "is read has: take it out, or export its text as a text file, and upload that.",
+  );
 }
 
 const NO_PROPERTIES: Awaited<ReturnType<PdfDocument["getMetadata"]>> = { info: {}, metadata: null };

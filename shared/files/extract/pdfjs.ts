@@ -1,3 +1,4 @@
+import type { Annotation } from "./pdf-fields.ts";
 import type { Run } from "./pdf-lines.ts";
 
 /** What is used of PDF.js; the types that its package has cannot be resolved by TypeScript as it resolves modules here. */
@@ -17,14 +18,22 @@ export interface PdfDocument {
 }
 
 interface PdfPage {
+  /** Degrees by which the page is shown turned, clockwise. */
+  rotate: number;
   /** Runs of text, and marks that are none. */
   streamTextContent(): ReadableStream<{ items: (Run | { type: string })[] }>;
+  /** Those that are shown. */
+  getAnnotations(): Promise<Annotation[]>;
   cleanup(): boolean;
 }
 
 /** Opens a PDF with nothing but what its text needs: no fonts drawn, no pictures decoded, no code of its own run. */
 export async function openPdf(bytes: Uint8Array): Promise<LoadingTask> {
-  loading ??= load();
+  loading ??= load().catch((error: unknown) => {
+    // What could not be loaded now may be there for the next file.
+    loading = undefined;
+    throw error;
+  });
   const { getDocument } = await loading;
   return getDocument({
     // It takes over what it is given, and the caller's bytes are the caller's.
@@ -45,6 +54,7 @@ let loading: Promise<PdfJs> | undefined;
 /** For PDFs alone: it takes its time. */
 async function load(): Promise<PdfJs> {
   takeForgottenRejections();
+  // What its types say is not known here, for the reason above; the tests hold the shape to what it does.
   return await import("pdfjs-serverless") as unknown as PdfJs;
 }
 
@@ -55,9 +65,11 @@ async function load(): Promise<PdfJs> {
 function takeForgottenRejections(): void {
   // Node has no such event; there, only tests read files.
   if (typeof globalThis.addEventListener !== "function") return;
-  globalThis.addEventListener("unhandledrejection", (event) => {
-    if (isOfPdfJs(event.reason)) event.preventDefault();
-  });
+  globalThis.addEventListener("unhandledrejection", takeRejection);
+}
+
+function takeRejection(event: PromiseRejectionEvent): void {
+  if (isOfPdfJs(event.reason)) event.preventDefault();
 }
 
 const EXCEPTIONS = new Set(

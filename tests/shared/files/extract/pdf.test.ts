@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { extractSlice, type Progress } from "../../../../shared/files/extract/extract.ts";
 import { pageText } from "../../../../shared/files/extract/pdf-layout.ts";
 import type { Run } from "../../../../shared/files/extract/pdf-lines.ts";
@@ -93,6 +93,64 @@ describe("PDFs", () => {
     expect(["One", "damaged", "too_large"]).toContain(outcome);
   });
 
+  test("one that counts fewer pages than none is damaged, and no such number is told", async () => {
+    const counts = changed(pdfOf(["One"]), "/Count 1", "/Count -5");
+    await expect(read(pdf(counts))).rejects.toMatchObject({
+      code: "damaged",
+      message: expect.not.stringContaining("-5"),
+    });
+  });
+
+  test("a page that is shown turned is read as it is shown", async () => {
+    const lines = "A line that is as long as the column\nis and ends.\n\n\nAnother paragraph of the page";
+    const upright = await read(pdf(pdfOf([lines])));
+    expect(upright.content.split("\n\n")).toHaveLength(2);
+    const turns = [[90, "0 1 -1 0"], [180, "-1 0 0 -1"], [270, "0 -1 1 0"], [-90, "0 -1 1 0"]] as const;
+    for (const [degrees, matrix] of turns) {
+      const drawn = changed(pdfOf([lines]), "14 TL 50 780 Td", `14 TL ${matrix} 300 400 Tm`);
+      const turned = changed(drawn, "/Resources", `/Rotate ${degrees} /Resources`);
+      expect((await read(pdf(turned))).content, `${degrees}`).toBe(upright.content);
+    }
+  });
+
+  test("what is filled in and noted stands after the words beside it", async () => {
+    const field = (properties: string) => `<< /Type /Annot ${properties} >>`;
+    const text = (name: string, rect: string, value: string, flags = 0) =>
+      field(`/Subtype /Widget /FT /Tx /Ff ${flags} /T (${name}) /V (${value}) /Rect [${rect}]`);
+    const annotations = [
+      text("city", "100 748 300 762", "Lyon"),
+      text("name", "100 776 300 790", "Ana Dupont"),
+      text("secret", "400 776 500 790", "s3cret", 8192),
+      text("hidden", "400 776 500 790", "unseen) /F 2 /TU (", 0),
+      field("/Subtype /Widget /FT /Ch /T (country) /V (France) /Opt [(France) (Spain)] /Rect [100 734 300 748]"),
+      field("/Subtype /FreeText /Contents (Checked by hand.\\rTwice.) /Rect [100 300 300 400]"),
+    ];
+    const form = changed(
+      pdfOf(["Name:\n\nCity:\nCountry:\nSigned in two copies."]),
+      "/Resources",
+      `/Annots [${annotations.join(" ")}] /Resources`,
+    );
+    const { content } = await read(pdf(form));
+    expect(content.split(/\s+/).join(" ")).toBe(
+      "Name: Ana Dupont City: Lyon Country: France Signed in two copies. Checked by hand. Twice.",
+    );
+  });
+
+  test("a page of nothing but fields has a text", async () => {
+    const widget = "<< /Type /Annot /Subtype /Widget /FT /Tx /T (a) /V (Only this) /Rect [100 748 300 762] >>";
+    const form = changed(pdfOf([""]), "/Resources", `/Annots [${widget}] /Resources`);
+    expect((await read(pdf(form))).content).toBe("Only this");
+  });
+
+  test("a page of more pieces than any that is read has is refused", async () => {
+    // One over the other, since what is drawn beyond the page is none of its text.
+    const crowded = changed(pdfOf(["x\n".repeat(50_001)]), "14 TL", "00 TL");
+    await expect(read(pdf(crowded))).rejects.toMatchObject({
+      code: "too_large",
+      message: expect.stringContaining("Page 1 of the PDF has more than 50,000 pieces of text"),
+    });
+  });
+
   test("a title that a program made of the file's name is none", async () => {
     const titled = (title: string) =>
       pdf(changed(pdfOf(["Words"]), "trailer\n<<", `trailer\n<< /Info << /Title (${title}) /Author (Ana) >>`));
@@ -100,6 +158,19 @@ describe("PDFs", () => {
     for (const title of ["Microsoft Word - Report.doc", "untitled", "report_v2.docx", " "]) {
       expect((await read(titled(title))).title).toBeNull();
     }
+  });
+
+  test("where the program that reads them could not be loaded, it is loaded for the next", async () => {
+    vi.resetModules();
+    vi.doMock("pdfjs-serverless", () => {
+      throw new Error("It is not there.");
+    });
+    const { openPdf } = await import("../../../../shared/files/extract/pdfjs.ts");
+    await expect(openPdf(pdfOf(["One"]))).rejects.toThrow();
+    vi.doUnmock("pdfjs-serverless");
+    const task = await openPdf(pdfOf(["One"]));
+    expect((await task.promise).numPages).toBe(1);
+    await task.destroy();
   });
 
   test("progress that waited as JSON is progress", async () => {
@@ -165,6 +236,24 @@ describe("lines of a page", () => {
     expect(pageText(row(["Remise au diapason", "4 h", "310 €"], 20))).toBe("Remise au diapason | 4 h | 310 €");
     expect(pageText(row(["familles.", "Il", "explique"], 20))).toBe("familles. Il explique");
     expect(pageText(row(["1.2", "Conservation des pianos"], 20))).toBe("1.2 Conservation des pianos");
+  });
+
+  test("a page of tens of thousands of marks, or of words on one line, takes no longer than others", () => {
+    const many = Array.from({ length: 40_000 }, (_, at) => at);
+    const startedAt = performance.now();
+    const marks = pageText(many.map((at) => run("1.", 50, 40_000 - at)));
+    expect(marks.split("1.")).toHaveLength(40_001);
+    const words = many.map((at) => ({ ...run("Word.", 50, 700 - at), hasEOL: true }));
+    expect(pageText(words).split("Word.")).toHaveLength(40_001);
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
+  });
+
+  test("a line may have any number of words", () => {
+    const words = Array.from({ length: 140_000 }, (_, at) => [
+      { ...run("a", 50 + 30 * at, 700), hasEOL: false },
+      { ...run(" ", 60 + 30 * at, 700, 10, 20), hasEOL: false },
+    ]).flat();
+    expect(pageText(words)).toHaveLength(2 * 140_000 - 1);
   });
 
   test("signs of items that are drawn apart stand before their items", () => {
