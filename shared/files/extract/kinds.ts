@@ -201,9 +201,12 @@ function unlikeItsType({ name, said }: DeclaredType): FileError {
   );
 }
 
+/** How far down a page may say which encoding it is in: some put scripts and styles first. */
+const CHARSET_BYTES = 16 * 1024;
+
 /** What a page says of its own encoding, for which it must be readable before it is known. */
 function charsetOfPage(bytes: Uint8Array): string | null {
-  const beginning = String.fromCharCode(...bytes.subarray(0, 2048));
+  const beginning = String.fromCharCode(...bytes.subarray(0, CHARSET_BYTES));
   return /<meta\s[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]{1,40})/i.exec(beginning)?.[1] ??
     /^<\?xml\s[^>]{0,100}?encoding\s*=\s*["']([\w-]{1,40})/i.exec(beginning)?.[1] ?? null;
 }

@@ -1,14 +1,17 @@
 import { cleanText } from "./clean.ts";
 import { FileError } from "./file-error.ts";
+import { decodeOneByte, likeliestEncoding } from "./one-byte-encodings.ts";
 
 /** Where a file of an unknown encoding is looked at: what it is shows early. */
 const SAMPLE_BYTES = 64 * 1024;
 
+/** Of the characters, those whose place in a word no accent has: with more of them, no encoding is the right one. */
+const MOST_MISPLACED = 0.02;
+
 /** The text of the bytes in whatever encoding they are; not yet cleaned. */
 export function decodeText(bytes: Uint8Array, declared: string | null = null): string {
-  const decoder = decoderOf(bytes, declared);
-  const decoded = decoder.decode(bytes);
-  const text = decoder.encoding === "windows-1252" ? decoded.replace(/[\u0080-\u009F]/g, ofWindows1252) : decoded;
+  const encoding = encodingOf(bytes, declared);
+  const text = encoding === null ? decodeWestern(bytes) : decode(bytes, encoding);
   if (isMostlyControl(text.slice(0, SAMPLE_BYTES))) throw notText();
   return text;
 }
@@ -19,17 +22,30 @@ export function tidyText(text: string): string {
   return clean.split("\n").map((line) => line.trimEnd()).join("\n").replace(/^\n+/, "").trimEnd();
 }
 
-/** A mark at the beginning tells; then what was declared; then what the bytes can be. */
-function decoderOf(bytes: Uint8Array, declared: string | null): TextDecoder {
+/** A mark at the beginning tells; then what was declared; then what the bytes can be. Null where none of these tells. */
+function encodingOf(bytes: Uint8Array, declared: string | null): string | null {
   const marked = markedEncoding(bytes) ?? encodingWithoutMark(bytes);
-  if (marked !== null) return new TextDecoder(marked);
+  if (marked !== null) return marked;
   const asked = declared === null ? null : decoderNamed(declared);
   // Many pages are UTF-8 and declare what their template once was: bytes that are UTF-8 by chance hardly exist.
-  if (isUtf8(bytes)) return new TextDecoder("utf-8");
-  if (asked !== null && !asked.encoding.startsWith("utf-")) return asked;
-  if (isMostlyUtf8(bytes)) return new TextDecoder("utf-8");
-  if (!canBeWindows1252(bytes.subarray(0, SAMPLE_BYTES))) throw notText();
-  return new TextDecoder("windows-1252");
+  if (isUtf8(bytes)) return "utf-8";
+  if (asked !== null && !asked.encoding.startsWith("utf-")) return asked.encoding;
+  return isMostlyUtf8(bytes) ? "utf-8" : null;
+}
+
+/** Some versions of Node take Windows-1252 for Latin-1, and lose the euro, the quotation marks and the œ. */
+function decode(bytes: Uint8Array, encoding: string): string {
+  return encoding === "windows-1252" ? decodeOneByte(bytes, "windows1252") : new TextDecoder(encoding).decode(bytes);
+}
+
+/** A Western text of which nobody knows the encoding shows it by its first accents, wherever they are. */
+function decodeWestern(bytes: Uint8Array): string {
+  const accent = Math.max(0, bytes.findIndex((byte) => byte >= 0x80) - 100);
+  const sample = bytes.subarray(accent, accent + SAMPLE_BYTES);
+  if (!canBeOneByte(bytes.subarray(0, SAMPLE_BYTES)) || !canBeOneByte(sample)) throw notText();
+  const { encoding, misplaced } = likeliestEncoding(sample);
+  if (misplaced > MOST_MISPLACED * sample.length) throw notText();
+  return decodeOneByte(bytes, encoding);
 }
 
 function markedEncoding(bytes: Uint8Array): string | null {
@@ -91,29 +107,25 @@ function isContinuation(byte: number | undefined): boolean {
   return byte !== undefined && byte >= 0x80 && byte < 0xc0;
 }
 
-/** Western texts are mostly ASCII; five bytes mean nothing in this encoding, and controls do not stand in a text. */
-function canBeWindows1252(sample: Uint8Array): boolean {
-  let [ascii, impossible] = [0, 0];
+/** Western texts are mostly ASCII, and controls do not stand in them. */
+function canBeOneByte(sample: Uint8Array): boolean {
+  let [ascii, controls] = [0, 0];
   for (const byte of sample) {
     if ((byte >= 0x20 && byte < 0x7f) || (byte >= 0x09 && byte <= 0x0d)) ascii++;
-    else if (byte < 0x20 || byte === 0x7f || UNDEFINED_IN_1252.has(byte)) impossible++;
+    else if (byte < 0x20 || byte === 0x7f) controls++;
   }
-  return ascii >= 0.6 * sample.length && impossible <= 0.01 * sample.length;
+  return ascii >= 0.6 * sample.length && controls <= 0.01 * sample.length;
 }
-
-/** Some versions of Node take this encoding for Latin-1, and lose the euro, the quotation marks and the œ. */
-function ofWindows1252(control: string): string {
-  return FROM_0X80[control.charCodeAt(0) - 0x80] ?? control;
-}
-
-const FROM_0X80 = [..."€\u0081‚ƒ„…†‡ˆ‰Š‹Œ\u008DŽ\u008F\u0090‘’“”•–—˜™š›œ\u009DžŸ"];
-
-const UNDEFINED_IN_1252 = new Set([0x81, 0x8d, 0x8f, 0x90, 0x9d]);
 
 function isMostlyControl(sample: string): boolean {
-  // deno-lint-ignore no-control-regex
-  const controls = sample.match(/[\u0000-\u0008\u000E-\u001A\u001C-\u001F\u007F]/g)?.length ?? 0;
+  let controls = 0;
+  for (let at = 0; at < sample.length; at++) if (isControl(sample.charCodeAt(at))) controls++;
   return controls > 0.05 * sample.length;
+}
+
+/** But what ends lines and sets columns, and the escape that colours a log. */
+function isControl(code: number): boolean {
+  return code < 0x09 || (code > 0x0d && code < 0x20 && code !== 0x1b) || code === 0x7f;
 }
 
 function notText(): FileError {

@@ -4,6 +4,11 @@ import { FileError } from "../../../../shared/files/extract/file-error.ts";
 import { decodeText } from "../../../../shared/files/extract/text.ts";
 import { fixture, read, textFile } from "./support/files.ts";
 
+/** Each character as one byte: the one that is given for it, or its number. */
+function bytesOf(text: string, bytes: Record<string, number>): Uint8Array {
+  return Uint8Array.from(text, (character) => bytes[character] ?? character.charCodeAt(0));
+}
+
 describe("texts in their own encoding", () => {
   test("the same text is the same in Windows-1252, UTF-16 with a mark and UTF-16 without", async () => {
     const texts = await Promise.all(
@@ -12,6 +17,55 @@ describe("texts in their own encoding", () => {
     expect(texts[0]).toContain("L'hygrométrie idéale se situe entre quarante-cinq et soixante pour cent.");
     expect(texts[0]).toContain("| Accord simple         | 1 h 30     | 120 €    |");
     expect(new Set(texts)).toHaveLength(1);
+  });
+
+  test("a text of Excel for Mac, of DOS or of older Unix keeps its accents", () => {
+    const text = "Les marteaux frappés, la règle, le contrôle : où ça ? Le père l'a déçu, l'été. ÉTÉ À LA FORÊT.";
+    const written: Record<string, number>[] = [
+      { é: 0x8e, è: 0x8f, ô: 0x99, ù: 0x9d, ç: 0x8d, É: 0x83, À: 0xcb, Ê: 0xe6 },
+      { é: 0x82, è: 0x8a, ô: 0x93, ù: 0x97, ç: 0x87, É: 0x90, À: 0xb7, Ê: 0xd2 },
+      { é: 0xe9, è: 0xe8, ô: 0xf4, ù: 0xf9, ç: 0xe7, É: 0xc9, À: 0xc0, Ê: 0xca },
+    ];
+    for (const accents of written) {
+      expect(decodeText(bytesOf(text, accents))).toBe(text);
+      // A table has fewer accents, and a long text may have them late.
+      expect(decodeText(bytesOf("Pièce;Prix\nPédale;12\n", accents))).toBe("Pièce;Prix\nPédale;12\n");
+      const late = `${"Un piano sans accent. ".repeat(5_000)}${text}`;
+      expect(decodeText(bytesOf(late, accents))).toBe(late);
+    }
+    const latin9 = { œ: 0xbd, "€": 0xa4, é: 0xe9 };
+    expect(decodeText(bytesOf("Le cœur du marché : 5 €", latin9))).toBe("Le cœur du marché : 5 €");
+    expect(decodeText(bytesOf("Total : 5 €", latin9))).toBe("Total : 5 €");
+  });
+
+  test("quotation marks, dashes and fractions are those of Windows", () => {
+    const windows = {
+      "’": 0x92,
+      "“": 0x93,
+      "”": 0x94,
+      "–": 0x96,
+      "—": 0x97,
+      "…": 0x85,
+      "½": 0xbd,
+      "«": 0xab,
+      "»": 0xbb,
+    };
+    for (
+      const text of ["“Don’t” — it’s Bob’s—don’t… 10–12, 2½", "« Un mot »", "It’s fine", "1 ½ hour", "… and so on"]
+    ) {
+      expect(decodeText(bytesOf(text, windows))).toBe(text);
+    }
+  });
+
+  test("a text whose accents stand nowhere in a word in any of these is refused", () => {
+    // Polish as Windows writes it.
+    const polish = bytesOf("książka, wąż, mąka i łąka; są tą ścieżką", { ą: 0xb9, ż: 0xbf, ł: 0xb3, ś: 0x9c });
+    expect(() => decodeText(polish)).toThrow(/saved as UTF-8/);
+  });
+
+  test("a page may say late which encoding it is in", async () => {
+    const page = `<html><head><script>${"x();".repeat(2_000)}</script><meta charset=windows-1251><body>\u00cf\u00f0`;
+    expect((await read({ name: "a.html", mimeType: null, bytes: bytesOf(page, {}) })).content).toBe("Пр");
   });
 
   test("UTF-8 with and without a mark, and with a few broken bytes", () => {
