@@ -61,12 +61,20 @@ async function write(queue: JobQueue, results: Result[]): Promise<Map<string, Ou
   }
 }
 
-/** A row that an edit had locked is asked for again. The one it is left to in the end finds its lease run out. */
+/**
+ * A row that an edit had locked is asked for again. The one it is left to in the end finds its lease run out, and what
+ * was paid for in stock.
+ */
 async function writeBusy({ queue, clock }: Ports, result: Result): Promise<Outcome | undefined> {
   for (const pause of BUSY_PAUSES_MS) {
     await clock.wait(pause);
     const outcome = (await write(queue, [result])).get(result.token);
     if (outcome !== "busy") return outcome;
+  }
+  for (const { profile, chunks } of result.copies) {
+    const embeddings = new Map<string, Embedding>();
+    for (const { hash, embedding } of chunks) if (embedding !== undefined) embeddings.set(hash, embedding);
+    await keepInStock(queue, profile, embeddings);
   }
   return "busy";
 }

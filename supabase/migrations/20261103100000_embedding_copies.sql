@@ -559,10 +559,10 @@ begin
         raise exception 'Profile "%" is the active one', name
             using errcode = 'PT409', hint = 'Activate another one first: search would find nothing.';
     end if;
-    -- Row by row first: from the drop to the end of the transaction nobody can search.
+    -- With its chunks gone at once, the rest is short: until the end of the transaction nobody can search.
+    execute format('drop table private.%I', private.partition_of(profile.name));
     delete from private.embedded_rows as r where r.profile = retire_embedding_profile.name;
     delete from private.embedding_profiles as p where p.name = retire_embedding_profile.name;
-    execute format('drop table private.%I', private.partition_of(profile.name));
     return jsonb_build_object('name', name, 'state', 'retired');
 exception when lock_not_available or deadlock_detected then
     -- Whoever searches would have to wait behind it as well.

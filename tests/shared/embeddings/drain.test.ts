@@ -129,11 +129,14 @@ describe("what is claimed", () => {
     expect(clock.waited).toEqual([20, 50]);
   });
 
-  it("and stays locked is left to its lease, and nobody waits for ever", async () => {
+  it("and stays locked is left to its lease, nobody waits for ever, and what was paid for is kept", async () => {
     const queue = fakeQueue({ rows: rows(2), busy: { "row 0": Infinity } });
     const report = await run(queue, fakeEmbedder());
     expect(report).toMatchObject({ completed: 1, failed: 0 });
     expect(queue.finished).toHaveLength(7);
+    const [copy] = queue.finished.at(-1)?.[0]?.copies ?? [];
+    expect(queue.stocked.flat()).toEqual(copy?.chunks.map(({ hash, embedding }) => ({ hash, embedding })));
+    expect(queue.stocked.flat()).not.toHaveLength(0);
   });
 });
 

@@ -13,7 +13,8 @@ export async function settle(tx: Session, name: string, value: number): Promise<
 /** No source, no profile, no provider, nothing queued, no money spent; all of it is taken back. */
 export const onBareGround = (work: (tx: Session) => Promise<void>, url?: string): () => Promise<void> => () =>
   inVain(async (tx) => {
-    // The queue first and then the profiles, as workers and the other suites take them.
+    // Nobody else advances profiles meanwhile; then the queue and the profiles, as workers and the other suites take them.
+    await tx.query("select pg_advisory_xact_lock(hashtextextended('accord embedding profiles advance', 0))");
     await tx.query("delete from public.embedding_sync_queue");
     await tx.query("select private.lock_profiles()");
     await tx.query(`
