@@ -2,9 +2,12 @@
 
 /** Nothing in them is text to read. */
 const SILENT = new Set(
-  ("script style template noscript svg math iframe object embed canvas video audio select button textarea datalist " +
+  ("script style template noscript svg math iframe object embed canvas video audio select textarea datalist " +
     "dialog map meter progress").split(" "),
 );
+
+/** What names a section, a term or a part that unfolds: a button in it is its name, one elsewhere is no text. */
+export const HEADINGS = new Set("h1 h2 h3 h4 h5 h6 summary dt".split(" "));
 
 /** Parts of the page rather than of its text; those of an article are the article's. */
 const AROUND = new Set(["header", "footer", "aside"]);
@@ -28,8 +31,12 @@ const REMARK = /note|tip|warn|caution|important|admonition|callout|info|danger|h
 export type Attributes = Record<string, string>;
 
 /** Whether the element and all in it are no part of the page's text. */
-export function isBoilerplate(tag: string, attributes: Attributes, isInArticle: boolean): boolean {
-  if (isNeverText(tag, attributes)) return true;
+export function isBoilerplate(
+  tag: string,
+  attributes: Attributes,
+  { isInArticle, isInHeading }: { isInArticle: boolean; isInHeading: boolean },
+): boolean {
+  if (isNeverText(tag, attributes, isInHeading)) return true;
   if (tag === "html" || tag === "body" || tag === "main") return false;
   const role = attributes["role"]?.trim().toLowerCase() ?? "";
   if (tag === "nav" || SILENT_ROLES.has(role)) return true;
@@ -41,11 +48,13 @@ export function isBoilerplate(tag: string, attributes: Attributes, isInArticle: 
 }
 
 /** What is no text on any page, whatever is left of it without. */
-export function isNeverText(tag: string, attributes: Attributes): boolean {
-  if (SILENT.has(tag)) return true;
+export function isNeverText(tag: string, attributes: Attributes, isInHeading: boolean): boolean {
+  if (SILENT.has(tag) || (tag === "button" && !isInHeading)) return true;
+  // Scripts hide the whole page until they are done.
+  if (tag === "html" || tag === "body") return false;
   const hidden = attributes["hidden"];
   if (hidden !== undefined && hidden !== "until-found") return true;
-  if (attributes["aria-hidden"] === "true" && tag !== "body") return true;
+  if (attributes["aria-hidden"] === "true") return true;
   const style = attributes["style"];
   return style !== undefined && /(?:display\s*:\s*none|visibility\s*:\s*hidden)/i.test(style.slice(0, 1_000));
 }

@@ -7,10 +7,13 @@ interface Table {
   /** Whose text goes on between the cells and after the table. */
   outer: MarkdownWriter;
   /** The cell that is open. */
-  cell: { isHeader: boolean; columns: number } | null;
+  cell: Pick<Cell, "isHeader" | "columns" | "rows"> | null;
 }
 
 const WIDEST_CELL = 50;
+const LONGEST_CELL = 1_000;
+/** Tables in tables deeper than this are no tables: what is in them would be copied from each to the next. */
+const DEEPEST_TABLE = 12;
 const INLINE_CODE = new Set(["code", "kbd", "samp", "tt"]);
 
 /** Writes a page as Markdown from its tags as they open and close, each inside of the one before it. */
@@ -21,6 +24,7 @@ export class HtmlWriter {
   /** For each open definition list, whether an item of it is. */
   readonly #definitions: boolean[] = [];
   readonly #codeMarks: number[] = [];
+  readonly #superscriptMarks: number[] = [];
   /** What stands in the `pre` that is open. */
   #code: { text: string[]; language: string } | null = null;
   /** Of all text that was given. */
@@ -79,6 +83,7 @@ export class HtmlWriter {
         return this.#openCell(tag === "th", attributes);
     }
     if (INLINE_CODE.has(tag)) this.#codeMarks.push(this.#writer.mark);
+    if (tag === "sup") this.#superscriptMarks.push(this.#writer.mark);
   }
 
   close(tag: string): void {
@@ -114,6 +119,7 @@ export class HtmlWriter {
       }
     }
     if (INLINE_CODE.has(tag)) this.#writer.codeFrom(this.#codeMarks.pop() ?? this.#writer.mark);
+    if (tag === "sup") this.#writer.superscriptFrom(this.#superscriptMarks.pop() ?? this.#writer.mark);
   }
 
   /** A term is an item, and what it means goes on in it. */
@@ -129,9 +135,11 @@ export class HtmlWriter {
 
   #openCell(isHeader: boolean, attributes: Attributes): void {
     const table = this.#tables.at(-1);
-    if (table === undefined || table.cell !== null) return this.#writer.endBlock();
-    const columns = Math.min(Math.max(1, Number.parseInt(attributes["colspan"] ?? "1", 10) || 1), WIDEST_CELL);
-    table.cell = { isHeader, columns };
+    if (table === undefined || table.cell !== null || this.#tables.length > DEEPEST_TABLE) {
+      return this.#writer.endBlock();
+    }
+    const { colspan, rowspan } = attributes;
+    table.cell = { isHeader, columns: spanOf(colspan, WIDEST_CELL), rows: spanOf(rowspan, LONGEST_CELL) };
     if (table.rows.length === 0) table.rows.push([]);
     this.#writer = new MarkdownWriter();
   }
@@ -139,7 +147,7 @@ export class HtmlWriter {
   #closeCell(): void {
     const table = this.#tables.at(-1);
     if (table === undefined || table.cell === null) return this.#writer.endBlock();
-    table.rows.at(-1)?.push(this.#writer.toCell(table.cell.isHeader, table.cell.columns));
+    table.rows.at(-1)?.push({ ...this.#writer.toCell(), ...table.cell });
     table.cell = null;
     this.#writer = table.outer;
   }
@@ -152,6 +160,10 @@ export class HtmlWriter {
 
 function levelOf(tag: string): number | null {
   return tag.length === 2 && tag >= "h1" && tag <= "h6" ? Number(tag[1]) : null;
+}
+
+function spanOf(said: string | undefined, most: number): number {
+  return Math.min(Math.max(1, Number.parseInt(said ?? "1", 10) || 1), most);
 }
 
 function startOf({ start }: Attributes): number {

@@ -1,130 +1,154 @@
 import { Parser } from "htmlparser2";
 import { cleanText } from "./clean.ts";
 import { FileError } from "./file-error.ts";
-import { type Attributes, isBoilerplate, isMain, isNeverText } from "./html-rules.ts";
+import { Nesting } from "./html-nesting.ts";
+import { type Attributes, HEADINGS, isBoilerplate, isMain, isNeverText } from "./html-rules.ts";
 import { HtmlWriter } from "./html-writer.ts";
-import { LIMITS, refuseTooManyCharacters } from "./limits.ts";
+import { refuseTooManyCharacters } from "./limits.ts";
 import type { Reading } from "./slice.ts";
 
-/** Which part of a page is its text. */
-type Scope = "main" | "article" | "page" | "everything";
+/** Which part of a page is its text; `measure`: it is only found out which. */
+type Scope = "measure" | "main" | "article" | "page" | "everything";
 
 /** A page as Markdown, without what stands around its text. */
 export function readHtml(html: string): Reading {
   const clean = cleanText(html);
-  const page = read(clean, "page");
-  const scoped = scopedReading(clean, page);
+  const asked = saysWhatIsText(clean) ? read(clean, "measure").scopeOfText : "page";
+  const page = read(clean, asked);
   // A page that is nothing but header and footer, for want of the tags that would say otherwise, is read as it is.
-  const { content } = scoped.content === "" ? read(clean, "everything") : scoped;
-  return { content, title: page.title ?? page.heading, language: page.language, metadata: page.metadata };
+  const content = page.content === "" && asked !== "everything" ? read(clean, "everything").content : page.content;
+  return { content, title: page.title, language: page.language, metadata: page.metadata };
 }
 
-/** What says of itself that it is the text, if it holds most of it. */
-function scopedReading(html: string, page: PageReading): PageReading {
-  if (/<main[\s>]|role\s*=\s*["']?main/i.test(html)) {
-    const main = read(html, "main");
-    if (main.content !== "") return main;
-  }
-  if (/<article[\s>]/i.test(html)) {
-    const articles = read(html, "article");
-    if (articles.content.length > 0.5 * page.content.length) return articles;
-  }
-  return page;
+function saysWhatIsText(html: string): boolean {
+  return /<main[\s>]|role\s*=\s*["']?main|<article[\s>]/i.test(html);
 }
 
-interface PageReading {
-  content: string;
-  title: string | null;
-  heading: string | null;
-  language: string | null;
-  metadata: Record<string, unknown>;
-}
+/** What says of itself that it is the text is it, if it holds so much of the page: scripts fill what is empty. */
+const LEAST_SHARE = { main: 0.2, article: 0.5 };
+
+/** Unclosed tags of old pages come to some thousands; with each, the parser takes longer for the next. */
+const DEEPEST = 5_000;
 
 /** Text is given to the parser in pieces, so that a page that is refused is refused early. */
 const PIECE = 64 * 1024;
 
-function read(html: string, scope: Scope): PageReading {
+function read(html: string, scope: Scope): PageReader {
   const reader = new PageReader(scope);
   const parser = new Parser(reader, { decodeEntities: true });
   for (let at = 0; at < html.length; at += PIECE) parser.write(html.slice(at, at + PIECE));
   parser.end();
-  return reader.reading();
+  return reader;
+}
+
+interface OpenElement {
+  tag: string;
+  isMain: boolean;
+  isArticle: boolean;
+  isHeading: boolean;
 }
 
 class PageReader {
   readonly #scope: Scope;
   readonly #writer = new HtmlWriter();
-  #depth = 0;
-  /** How deep the element is that is left out with all that is in it. */
-  #silentDepth: number | null = null;
-  /** How many elements are open that hold the text that is asked for, or an article. */
-  #inScope = 0;
-  #inArticle = 0;
-  /** Which of the open elements count for those. */
-  readonly #open: { isScope: boolean; isArticle: boolean }[] = [];
+  readonly #nesting = new Nesting<OpenElement>();
+  /** The element that is left out with all that is in it. */
+  #silent: OpenElement | null = null;
+  /** How many of these are open. */
+  readonly #in = { main: 0, article: 0, heading: 0 };
+  /** Characters of text. */
+  readonly #lengths = { main: 0, article: 0, page: 0 };
   #title: string | null = null;
   #isTitle = false;
   #sharedTitle: string | null = null;
   #language: string | null = null;
   #pageLanguage: string | null = null;
-  readonly #metadata: Record<string, unknown> = {};
+  readonly metadata: Record<string, unknown> = {};
 
   constructor(scope: Scope) {
     this.#scope = scope;
   }
 
+  get content(): string {
+    return this.#writer.toString();
+  }
+
+  get title(): string | null {
+    return this.#title ?? this.#sharedTitle ?? this.#writer.firstHeading;
+  }
+
+  get language(): string | null {
+    return this.#language ?? this.#pageLanguage;
+  }
+
+  get scopeOfText(): Scope {
+    const { main, article, page } = this.#lengths;
+    if (page === 0) return "everything";
+    if (main > LEAST_SHARE.main * page) return "main";
+    return article > LEAST_SHARE.article * page ? "article" : "page";
+  }
+
   onopentag(tag: string, attributes: Attributes): void {
-    if (++this.#depth > LIMITS.depth) throw tooDeep();
-    const isArticle = tag === "article" || isMain(tag, attributes);
-    const isScope = this.#scope === "main" ? isMain(tag, attributes) : this.#scope === "article" && tag === "article";
-    this.#open.push({ isScope, isArticle });
-    if (isScope) this.#inScope++;
-    if (isArticle) this.#inArticle++;
-    if (this.#silentDepth !== null) return;
+    for (const ended of this.#nesting.endBefore(tag)) this.#end(ended);
+    if (this.#nesting.depth >= DEEPEST) throw tooDeep();
+    const isOfMain = isMain(tag, attributes);
+    const element = { tag, isMain: isOfMain, isArticle: tag === "article", isHeading: HEADINGS.has(tag) };
+    this.#nesting.open(element);
+    this.#count(element, 1);
+    if (this.#silent !== null) return;
     if (tag === "html") this.#language ??= attributes["lang"] ?? attributes["xml:lang"] ?? null;
     if (tag === "title") this.#isTitle = this.#title === null;
     else if (tag === "meta") this.#readMeta(attributes);
-    else if (this.#isLeftOut(tag, attributes)) this.#silentDepth = this.#depth;
+    else if (this.#isLeftOut(tag, attributes)) this.#silent = element;
     else if (this.#isWanted()) this.#writer.open(tag, attributes);
   }
 
-  onclosetag(tag: string): void {
-    const isWanted = this.#isWanted();
-    const isSilent = this.#silentDepth !== null;
-    if (this.#silentDepth === this.#depth) this.#silentDepth = null;
-    this.#depth--;
-    const { isScope, isArticle } = this.#open.pop() ?? { isScope: false, isArticle: false };
-    if (isScope) this.#inScope--;
-    if (isArticle) this.#inArticle--;
-    if (tag === "title") this.#isTitle = false;
-    else if (!isSilent && isWanted) this.#writer.close(tag);
+  onclosetag(): void {
+    const element = this.#nesting.close();
+    if (element !== null) this.#end(element);
   }
 
   ontext(text: string): void {
     if (this.#isTitle) this.#title = `${this.#title ?? ""}${text}`.slice(0, 1_000);
-    else if (this.#silentDepth === null && this.#isWanted()) {
-      this.#writer.text(text);
-      refuseTooManyCharacters(this.#writer.length);
+    else if (this.#silent === null) {
+      if (this.#scope === "measure") this.#measure(text.trim().length);
+      else if (this.#isWanted()) {
+        this.#writer.text(text);
+        refuseTooManyCharacters(this.#writer.length);
+      }
     }
   }
 
-  reading(): PageReading {
-    return {
-      content: this.#writer.toString(),
-      title: this.#title ?? this.#sharedTitle,
-      heading: this.#writer.firstHeading,
-      language: this.#language ?? this.#pageLanguage,
-      metadata: this.#metadata,
-    };
+  #end(element: OpenElement): void {
+    const isWanted = this.#isWanted() && this.#silent === null;
+    this.#count(element, -1);
+    if (element === this.#silent) this.#silent = null;
+    if (element.tag === "title") this.#isTitle = false;
+    else if (isWanted) this.#writer.close(element.tag);
+  }
+
+  #count({ isMain, isArticle, isHeading }: OpenElement, by: 1 | -1): void {
+    if (isMain) this.#in.main += by;
+    if (isArticle) this.#in.article += by;
+    if (isHeading) this.#in.heading += by;
+  }
+
+  #measure(length: number): void {
+    this.#lengths.page += length;
+    if (this.#in.main > 0) this.#lengths.main += length;
+    if (this.#in.article > 0) this.#lengths.article += length;
   }
 
   #isLeftOut(tag: string, attributes: Attributes): boolean {
-    if (this.#scope === "everything") return isNeverText(tag, attributes);
-    return isBoilerplate(tag, attributes, this.#inArticle > 0);
+    const isInHeading = this.#in.heading > 0;
+    if (this.#scope === "everything") return isNeverText(tag, attributes, isInHeading);
+    return isBoilerplate(tag, attributes, { isInArticle: this.#in.main + this.#in.article > 0, isInHeading });
   }
 
   #isWanted(): boolean {
-    return this.#scope === "page" || this.#scope === "everything" || this.#inScope > 0;
+    if (this.#scope === "main") return this.#in.main > 0;
+    if (this.#scope === "article") return this.#in.article > 0;
+    return this.#scope !== "measure";
   }
 
   #readMeta(attributes: Attributes): void {
@@ -133,15 +157,17 @@ class PageReader {
     if (content.trim() === "") return;
     if (name === "og:title") this.#sharedTitle ??= content;
     else if (name === "content-language" || name === "og:locale") this.#pageLanguage ??= content;
-    else if (name === "description") this.#metadata["description"] ??= content.slice(0, 1_000);
-    else if (name === "author") this.#metadata["author"] ??= content.slice(0, 300);
+    else if (name === "description") this.metadata["description"] ??= content.slice(0, 1_000);
+    else if (name === "author") this.metadata["author"] ??= content.slice(0, 300);
   }
 }
 
 function tooDeep(): FileError {
   return new FileError(
     "too_deep",
-    `The page has more than ${LIMITS.depth} elements one inside the other, which no browser shows: save it anew from ` +
-      "a browser, or as PDF, and upload that.",
+    `The page has more than ${
+      DEEPEST.toLocaleString("en-US")
+    } elements one inside the other, or that are never closed: ` +
+      "open it in a browser, save it from there or as PDF, and upload that.",
   );
 }

@@ -6,6 +6,8 @@ export interface Cell {
   isHeader: boolean;
   /** How many columns it goes over. */
   columns: number;
+  /** How many rows it goes down; one where that is not said. */
+  rows?: number;
   /** Whether it is nothing but paragraphs. */
   isPlain: boolean;
 }
@@ -15,16 +17,53 @@ export interface Cell {
  * text in tables, and what is in them reads better one after the other.
  */
 export function tableOf(rows: Cell[][]): string | null {
-  const filled = rows.filter((row) => row.some(({ markdown }) => markdown !== ""));
+  // A few wide rows must not make thousands of narrow ones wide.
+  const most = 8 * rows.reduce((sum, row) => sum + row.length, 0) + 1_000;
+  const filled = withRepeats(rows, most).filter((row) => row.some(({ markdown }) => markdown !== ""));
   const width = filled.reduce((widest, row) => Math.max(widest, widthOf(row)), 0);
   if (filled.length < 2 || width < 2 || width > LIMITS.columns) return null;
-  // A few wide rows must not make thousands of narrow ones wide.
-  const cells = filled.reduce((sum, row) => sum + row.length, 0);
-  if (filled.length * width > 8 * cells + 1_000) return null;
+  if (filled.length * width > most) return null;
   if (filled.some((row) => row.some(({ isPlain }) => !isPlain))) return null;
   const lines = filled.map((row) => lineOf(row, width));
   lines.splice(1, 0, `|${" --- |".repeat(width)}`);
   return lines.join("\n");
+}
+
+/** What is repeated from cells that go down several rows may come to so many characters in one table. */
+const MOST_REPEATED = 200_000;
+
+/** What stands for cells that a row does not have. */
+const EMPTY: Cell = { markdown: "", isHeader: false, columns: 1, isPlain: true };
+
+/** A cell that goes down several rows stands in each of them: so a row makes sense alone, and its cells are in place. */
+function withRepeats(rows: Cell[][], most: number): Cell[][] {
+  const repeated: Cell[][] = [];
+  let [cells, characters] = [0, 0];
+  // By the column that it begins in, what goes on from above, and for how many rows.
+  let fromAbove = new Map<number, { cell: Cell; left: number }>();
+  for (const row of rows) {
+    const line: Cell[] = [];
+    const below: typeof fromAbove = new Map();
+    let [taken, unseen] = [0, fromAbove.size];
+    for (let column = 0; taken < row.length || unseen > 0; column += line.at(-1)?.columns ?? 1) {
+      if (++cells > most) return rows;
+      const above = fromAbove.get(column)?.cell;
+      const cell = above ?? row[taken++] ?? EMPTY;
+      if (above !== undefined) characters += cell.markdown.length;
+      else if (cell.rows !== undefined && cell.rows > 1) below.set(column, { cell, left: cell.rows - 1 });
+      // A wide cell may lie over others that go on from above.
+      for (let covered = column; covered < column + cell.columns; covered++) {
+        const over = fromAbove.get(covered);
+        if (over === undefined) continue;
+        unseen--;
+        if (over.left > 1) below.set(covered, { cell: over.cell, left: over.left - 1 });
+      }
+      line.push(above !== undefined && characters > MOST_REPEATED ? { ...cell, markdown: "" } : cell);
+    }
+    repeated.push(row.length === 0 ? [] : line);
+    fromAbove = below;
+  }
+  return repeated;
 }
 
 function widthOf(row: Cell[]): number {

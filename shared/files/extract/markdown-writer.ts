@@ -13,6 +13,14 @@ interface List {
 /** Deeper than this, lists and quotations go on at the same depth: nobody reads more. */
 const DEEPEST = 12;
 
+const SUPERSCRIPTS: Record<string, string> = {
+  ...Object.fromEntries([..."⁰¹²³⁴⁵⁶⁷⁸⁹"].map((sign, digit) => [`${digit}`, sign])),
+  "+": "⁺",
+  "-": "⁻",
+  "−": "⁻",
+  "–": "⁻",
+};
+
 /** Puts Markdown together from what a document has, block by block. */
 export class MarkdownWriter {
   readonly #out: string[] = [];
@@ -56,6 +64,15 @@ export class MarkdownWriter {
     const code = this.#pieces.splice(mark).join("");
     const isMarkable = code.trim() !== "" && !code.includes("`") && !code.includes("\n");
     this.#push(isMarkable ? `\`${code.trim()}\`${code.endsWith(" ") ? " " : ""}` : code);
+  }
+
+  /** Raises what was written since, where it is an exponent or a note: 10⁶ is not 106. */
+  superscriptFrom(mark: number): void {
+    const before = this.#pieces[mark - 1] ?? "";
+    const raised = this.#pieces.slice(mark).join("");
+    if (!/[\p{L}\p{N})]$/u.test(before) || !/^[-+−–]?\d{1,10}$/.test(raised)) return;
+    this.#pieces.length = mark;
+    this.#push(raised.replace(/./g, (sign) => SUPERSCRIPTS[sign] ?? sign));
   }
 
   /** Ends the paragraph that is under way. */
@@ -137,8 +154,8 @@ export class MarkdownWriter {
   }
 
   /** As the cell of a table, which keeps it on one line if it is nothing but paragraphs. */
-  toCell(isHeader: boolean, columns: number): Cell {
-    return { markdown: this.toString(), isHeader, columns, isPlain: !this.#hasStructure };
+  toCell(): Pick<Cell, "markdown" | "isPlain"> {
+    return { markdown: this.toString(), isPlain: !this.#hasStructure };
   }
 
   toString(): string {

@@ -69,6 +69,31 @@ L'atelier au travail
     expect(markdown("<main id=app></main><p>Sans script, on lit ceci.</p>")).toBe("Sans script, on lit ceci.");
   });
 
+  test("a main element that holds little of the page is not the page", () => {
+    const text = "<p>Un piano s'accorde.</p>".repeat(50);
+    expect(markdown(`<main><p>Chargement…</p></main><div id=content>${text}</div>`)).toMatch(
+      /^Chargement…\n\nUn piano/,
+    );
+    // A long menu beside it takes nothing from it.
+    const menu = "<div>Une entrée du menu</div>".repeat(100);
+    expect(markdown(`${menu}<main>${text}</main>`)).toMatch(/^Un piano/);
+  });
+
+  test("a page that is hidden until its script has run is read", () => {
+    for (const hidden of ["style='display:none'", "hidden", "aria-hidden=true", "style='visibility: hidden'"]) {
+      expect(markdown(`<html ${hidden}><body ${hidden}><p>un</p><p ${hidden}>deux</p></body></html>`)).toBe("un");
+    }
+  });
+
+  test("a button that is a heading is one, and others are no text", () => {
+    expect(markdown(
+      "<h2 class=accordion-header><button>Combien coûte un accord ?</button></h2><div>120 €. <button>Copier</button></div>" +
+        "<details><summary><button>Et le <b>samedi</b> ?</button></summary>Fermé.</details>" +
+        "<dl><dt><button>Délai</button><dd>Un jour <button>i</button></dl>",
+    )).toBe("## Combien coûte un accord ?\n\n120 €.\n\nEt le samedi ?\n\nFermé.\n\n- Délai\n\n  Un jour");
+    expect(markdown("<nav><h2><button>Menu</button></h2><button>x</button></nav>")).toBe("## Menu");
+  });
+
   test("a page that is nothing but header and navigation is read all the same", () => {
     expect(markdown("<header><h1>Accord</h1><p>Ouvert le lundi.</p></header>")).toBe("# Accord\n\nOuvert le lundi.");
     expect(markdown("<nav>Plan du site</nav><script>x</script>")).toBe("Plan du site");
@@ -101,6 +126,39 @@ L'atelier au travail
     );
   });
 
+  test("a cell that goes over several rows stands in each of them", () => {
+    expect(markdown(
+      "<table><tr><th>Ville<th>Prestation<th>Prix<tr><td rowspan=2>Lyon</td><td>Accord</td><td>120</td></tr>" +
+        "<tr><td>Réglage</td><td>240</td></tr><tr><td>Nice<td>Accord<td>110</table>",
+    )).toBe(
+      "| Ville | Prestation | Prix |\n| --- | --- | --- |\n| Lyon | Accord | 120 |\n| Lyon | Réglage | 240 |\n" +
+        "| Nice | Accord | 110 |",
+    );
+    expect(markdown("<table><tr><th rowspan=2>a<th colspan=2>b<th rowspan=3>c<tr><td>1<td>2<tr><td>3<td>4</table>"))
+      .toBe(
+        "| a | b |  | c |\n| --- | --- | --- | --- |\n| a | 1 | 2 | c |\n| 3 | 4 |  | c |",
+      );
+    // A cell as wide as to lie over one from above.
+    expect(markdown("<table><tr><td>1<td rowspan=2>2<tr><td colspan=3>3<tr><td>4<td>5</table>")).toBe(
+      "| 1 | 2 |  |\n| --- | --- | --- |\n| 3 |  |  |\n| 4 | 5 |  |",
+    );
+    // What is no table says it once.
+    expect(markdown("<table><tr><td rowspan=2>un<td><h2>deux</h2><tr><td>trois</table>")).toBe(
+      "un\n\n## deux\n\ntrois",
+    );
+  });
+
+  test("cells that claim a billion rows, or long ones in each, do not make a billion", () => {
+    const rows = "<tr><td>a<td>b".repeat(3_000);
+    const long = "x".repeat(5_000);
+    expect(markdown(`<table><tr>${'<td rowspan="1000000000">x'.repeat(400)}${rows}</table>`).length).toBeLessThan(
+      100_000,
+    );
+    expect(markdown(`<table><tr>${`<td rowspan=1000000>${long}`.repeat(2)}${rows}</table>`).length).toBeLessThan(
+      400_000,
+    );
+  });
+
   test("a cell that claims a billion columns does not make a billion", () => {
     const rows = "<tr><td>a<td>b".repeat(3_000);
     expect(markdown(`<table><tr>${'<td colspan="1000000000">x'.repeat(9)}${rows}</table>`).length).toBeLessThan(
@@ -113,6 +171,37 @@ L'atelier au travail
       "un deux trois quatre\n\ncinq\n\nsix sept",
     );
     expect(markdown("a < b && c > d &eacute; &#233; &bogus; <3")).toBe("a < b && c > d é é &bogus; <3");
+  });
+
+  test("an exponent and the number of a note are raised", () => {
+    expect(markdown("<p>10<sup>6</sup> Hz, 10<sup>−3</sup> s, 3 m<sup>2</sup>, (a)<sup>12</sup>")).toBe(
+      "10⁶ Hz, 10⁻³ s, 3 m², (a)¹²",
+    );
+    expect(markdown("<p>1<sup>er</sup>, 1 200<sup>(1)</sup>, <sup>1</sup>/<sub>2</sub>, H<sub>2</sub>O, x<sup></sup>"))
+      .toBe(
+        "1er, 1 200(1), 1/2, H2O, x",
+      );
+  });
+
+  test("what is never closed ends where the next of its kind begins", () => {
+    expect(markdown("<p><font size=2>Paragraphe".repeat(1_500))).toBe(Array(1_500).fill("Paragraphe").join("\n\n"));
+    expect(markdown(`<ul>${"<li><b>Terme un".repeat(1_500)}`)).toBe(Array(1_500).fill("- Terme un").join("\n"));
+    expect(markdown("<ul><li><b>un<ul><li><i>deux<li>trois</ul><li>quatre</ul><p>cinq")).toBe(
+      "- un\n  - deux\n  - trois\n- quatre\n\ncinq",
+    );
+    expect(markdown("<dl><dt><b>un<dd><i>deux<dt>trois<dd>quatre</dl>")).toBe("- un\n\n  deux\n- trois\n\n  quatre");
+    expect(markdown("<p><b>un<div><p>deux<p>trois</div>quatre")).toBe("un\n\ndeux\n\ntrois\n\nquatre");
+    expect(markdown("<ul><li><nav><b>x<li>un</ul><p>deux")).toBe("deux");
+    expect(markdown("<ul><li><b hidden>x<li>un</ul>")).toBe("- un");
+  });
+
+  test("a table needs none of the tags that may be left out", () => {
+    const table = "| HT | TTC |\n| --- | --- |\n| 1 | 2 |\n| 3 | 4 |";
+    expect(markdown("<table><thead><tr><th>HT<th>TTC<tbody><tr><td>1<td>2<tr><td>3<td>4</table>")).toBe(table);
+    expect(markdown("<table><tr><th><b>HT<th><b>TTC<tr><td><p>1<td><font>2<tr><td>3<td>4</table>")).toBe(table);
+    expect(markdown("<table><caption><b>Prix<tr><th>HT<th>TTC<tfoot><tr><td>1<td>2<tbody><tr><td>3<td>4</table>")).toBe(
+      `Prix\n\n${table}`,
+    );
   });
 
   test("two line breaks make a paragraph", () => {
@@ -137,12 +226,14 @@ L'atelier au travail
     );
   });
 
-  test("a page as deep as no browser shows is refused, in time", async () => {
+  test("a page that leaves more open than anybody writes is refused, in time", async () => {
     const deep = `${"<div>".repeat(200_000)}un`;
     await expect(read(textFile("a.html", deep))).rejects.toMatchObject({ name: "FileError", code: "too_deep" });
-    expect(() => readHtml("<ul><li>".repeat(300))).toThrow(FileError);
+    expect(() => readHtml("<ul><li>".repeat(3_000))).toThrow(FileError);
     expect(markdown(`${"<ul><li>".repeat(200)}fond`)).toContain("fond");
     expect(markdown(`${"<blockquote>".repeat(200)}fond`)).toBe(`${"> ".repeat(12)}fond`);
+    const cell = `<p>${"Un texte. ".repeat(10_000)}`;
+    expect(markdown(`${`<table><tr><td>${cell}`.repeat(20)}${"<table><tr><td>".repeat(1_000)}fond`)).toMatch(/fond$/);
   });
 
   test("a paragraph of a million entities and code marks is read at once", () => {
