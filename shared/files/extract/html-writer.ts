@@ -1,3 +1,4 @@
+import { HTML_LIMITS, tooManyCells } from "./html-limits.ts";
 import { type Attributes, BLOCKS, languageOfCode, textOfImage } from "./html-rules.ts";
 import type { Cell } from "./markdown-table.ts";
 import { MarkdownWriter } from "./markdown-writer.ts";
@@ -21,6 +22,7 @@ export class HtmlWriter {
   /** Of the page, or of the cell that is open. */
   #writer = new MarkdownWriter();
   readonly #tables: Table[] = [];
+  #cells = 0;
   /** For each open definition list, whether an item of it is. */
   readonly #definitions: boolean[] = [];
   readonly #codeMarks: number[] = [];
@@ -138,6 +140,7 @@ export class HtmlWriter {
     if (table === undefined || table.cell !== null || this.#tables.length > DEEPEST_TABLE) {
       return this.#writer.endBlock();
     }
+    if (++this.#cells > HTML_LIMITS.cells) throw tooManyCells();
     const { colspan, rowspan } = attributes;
     table.cell = { isHeader, columns: spanOf(colspan, WIDEST_CELL), rows: spanOf(rowspan, LONGEST_CELL) };
     if (table.rows.length === 0) table.rows.push([]);

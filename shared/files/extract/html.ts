@@ -1,6 +1,6 @@
 import { Parser } from "htmlparser2";
 import { cleanText } from "./clean.ts";
-import { FileError } from "./file-error.ts";
+import { HTML_LIMITS, refuseLargePage, tooDeep } from "./html-limits.ts";
 import { Nesting } from "./html-nesting.ts";
 import { type Attributes, HEADINGS, isBoilerplate, isMain, isNeverText } from "./html-rules.ts";
 import { HtmlWriter } from "./html-writer.ts";
@@ -12,6 +12,7 @@ type Scope = "measure" | "main" | "article" | "page" | "everything";
 
 /** A page as Markdown, without what stands around its text. */
 export function readHtml(html: string): Reading {
+  refuseLargePage(html);
   const clean = cleanText(html);
   const asked = saysWhatIsText(clean) ? read(clean, "measure").scopeOfText : "page";
   const page = read(clean, asked);
@@ -26,9 +27,6 @@ function saysWhatIsText(html: string): boolean {
 
 /** What says of itself that it is the text is it, if it holds so much of the page: scripts fill what is empty. */
 const LEAST_SHARE = { main: 0.2, article: 0.5 };
-
-/** Unclosed tags of old pages come to some thousands; with each, the parser takes longer for the next. */
-const DEEPEST = 5_000;
 
 /** Text is given to the parser in pieces, so that a page that is refused is refused early. */
 const PIECE = 64 * 1024;
@@ -90,7 +88,7 @@ class PageReader {
 
   onopentag(tag: string, attributes: Attributes): void {
     for (const ended of this.#nesting.endBefore(tag)) this.#end(ended);
-    if (this.#nesting.depth >= DEEPEST) throw tooDeep();
+    if (this.#nesting.depth >= HTML_LIMITS.depth) throw tooDeep();
     const isOfMain = isMain(tag, attributes);
     const element = { tag, isMain: isOfMain, isArticle: tag === "article", isHeading: HEADINGS.has(tag) };
     this.#nesting.open(element);
@@ -160,14 +158,4 @@ class PageReader {
     else if (name === "description") this.metadata["description"] ??= content.slice(0, 1_000);
     else if (name === "author") this.metadata["author"] ??= content.slice(0, 300);
   }
-}
-
-function tooDeep(): FileError {
-  return new FileError(
-    "too_deep",
-    `The page has more than ${
-      DEEPEST.toLocaleString("en-US")
-    } elements one inside the other, or that are never closed: ` +
-      "open it in a browser, save it from there or as PDF, and upload that.",
-  );
 }

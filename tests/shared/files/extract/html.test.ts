@@ -236,6 +236,20 @@ L'atelier au travail
     expect(markdown(`${`<table><tr><td>${cell}`.repeat(20)}${"<table><tr><td>".repeat(1_000)}fond`)).toMatch(/fond$/);
   });
 
+  test("a page of more markup than one call can read is refused before it is", async () => {
+    const refusals: [string, RegExp][] = [
+      ["<p>a<b>b</b>".repeat(300_000), /more than 800,000 tags/],
+      [`<p>${"<a href='x'>".padEnd(15_000_000, " ")}a</a>`, /more than 15,000,000 characters, its markup included/],
+      [`<table>${"<tr><td>a<td>b".repeat(80_000)}</table>`, /more than 150,000 cells: save them as CSV/],
+    ];
+    for (const [page, message] of refusals) {
+      await expect(read(textFile("a.html", page))).rejects.toMatchObject({
+        code: "too_large",
+        message: expect.stringMatching(message),
+      });
+    }
+  });
+
   test("a paragraph of a million entities and code marks is read at once", () => {
     const many = "&amp;<code>a</code>".repeat(100_000);
     expect(markdown(`<p>${many}</p>`)).toHaveLength(400_000);
