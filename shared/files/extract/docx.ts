@@ -1,5 +1,6 @@
 import { cleanLine } from "./clean.ts";
 import { stretchesOf } from "./docx-body.ts";
+import { notesFor, numberedBy, readThrough, shortNumbering, shortStyles, withinLimit } from "./docx-parts.ts";
 import { FileError } from "./file-error.ts";
 import { readHtml } from "./html.ts";
 import { MIME_TYPES } from "./kinds.ts";
@@ -16,7 +17,9 @@ interface Archive {
 
 const STYLES = [
   "p[style-name='Title'] => h1:fresh",
+  "p[style-name='Titre'] => h1:fresh",
   "p[style-name='Subtitle'] => p:fresh",
+  "p[style-name='Sous-titre'] => p:fresh",
   "p[style-name='Quote'] => blockquote > p:fresh",
   "p[style-name='Intense Quote'] => blockquote > p:fresh",
   "p[style-name='Block Text'] => blockquote > p:fresh",
@@ -39,11 +42,19 @@ export async function readDocxSlice(
   const archive = archiveOf(bytes, entries, newAllowance());
   const { title, author, language } = await properties(archive);
   const main = await mainPart(archive);
-  const stretches = stretchesOf(await bytesOf(archive, main));
+  const besides = partsOf(archive);
+  const stretches = stretchesOf(await bytesOf(archive, main), numberedBy(await besides.numbering()));
   const { parts, progress, isRead } = await readSteps(
     {
       begin: () => newProgress(stretches.count, title),
-      read: async (stretch) => readHtml(await htmlOf(withPart(archive, main, stretches.at(stretch)))).content,
+      async read(stretch) {
+        const text = stretches.at(stretch);
+        const html = await htmlOf({
+          exists: besides.exists,
+          read: async (name) => name === main ? readThrough(text) : await besides.read(name, text),
+        });
+        return readHtml(withNumbers(html, stretches.notesBefore(stretch))).content;
+      },
       hasPages: false,
     },
     from,
@@ -77,11 +88,41 @@ async function bytesOf(archive: Archive, name: string): Promise<Uint8Array> {
   return typeof content === "string" ? new TextEncoder().encode(content) : content;
 }
 
-function withPart(archive: Archive, name: string, content: string): Archive {
-  return {
-    ...archive,
-    read: async (asked, encoding) => asked === name ? content : await archive.read(asked, encoding),
+/** The parts besides the text, as short as they may be: they are parsed anew with each stretch. */
+interface Parts {
+  exists(name: string): boolean;
+  /** For a stretch of the text. */
+  read(name: string, stretch: string): Promise<string>;
+  numbering(): Promise<string>;
+}
+
+const NUMBERING = "word/numbering.xml";
+
+function partsOf(archive: Archive): Parts {
+  const short = new Map<string, Promise<string>>();
+  const shortOf = (name: string) => {
+    const part = short.get(name) ?? shortened(archive, name);
+    short.set(name, part);
+    return part;
   };
+  return {
+    // What was remarked beside a text is none of it, and mammoth does not write it.
+    exists: (name) => archive.exists(name) && !/\/comments\d*\.xml$/.test(name),
+    async read(name, stretch) {
+      const part = await shortOf(name);
+      const [, kind] = /\/(foot|end)notes\d*\.xml$/.exec(name) ?? [];
+      const notes = kind === "foot" || kind === "end" ? notesFor(stretch, part, `${kind}note`) : part;
+      return withinLimit(notes, name);
+    },
+    numbering: async () => archive.exists(NUMBERING) ? await shortOf(NUMBERING) : "",
+  };
+}
+
+async function shortened(archive: Archive, name: string): Promise<string> {
+  const part = String(await archive.read(name, "utf-8"));
+  if (/\/styles\d*\.xml$/.test(name)) return shortStyles(part);
+  if (/\/numbering\d*\.xml$/.test(name)) return shortNumbering(part);
+  return /\/(?:foot|end)notes\d*\.xml$/.test(name) ? readThrough(part) : part;
 }
 
 /** What the parts say that describe the document. */
@@ -115,10 +156,12 @@ function archiveOf(bytes: Uint8Array, entries: Map<string, ZipEntry>, allowance:
 
 async function htmlOf(archive: Archive): Promise<string> {
   const { default: mammoth } = await import("mammoth");
+  // Its build for Node looks for `path`, `buffer` and `file`, in this order, and takes the last for an archive that is open
+  // already. That is written nowhere, but holds for the version that is pinned; `arrayBuffer` is for its types alone.
+  const input = { file: archive, arrayBuffer: new ArrayBuffer(0) };
   try {
     const { value } = await mammoth.convertToHtml(
-      // Not among its types: an archive that is open already.
-      { file: archive } as unknown as { arrayBuffer: ArrayBuffer },
+      input,
       {
         styleMap: STYLES,
         includeEmbeddedStyleMap: false,
@@ -131,6 +174,16 @@ async function htmlOf(archive: Archive): Promise<string> {
     if (error instanceof FileError) throw error;
     throw damaged(error);
   }
+}
+
+/** Each stretch has the numbers of its notes go on from those before it. */
+function withNumbers(html: string, before: number): string {
+  if (before === 0) return html;
+  return html
+    .replace(/( id="(?:foot|end)note-ref-[^"]*">\[)(\d+)(?=\]<\/a>)/g, (_, link: string, number: string) => {
+      return `${link}${Number(number) + before}`;
+    })
+    .replace(/<ol>(?=<li id="(?:foot|end)note-)/, `<ol start="${before + 1}">`);
 }
 
 /** What stands in an element of the short list of properties, which needs no parser. */

@@ -19,6 +19,9 @@ export const LIMITS = {
    * each word has a format of its own.
    */
   unpackedBytes: 32 * 1024 * 1024,
+  /** Of the XML of a Word file that cannot but be read at once: some 2 KB of memory each, as it was measured. */
+  elements: 60_000,
+  stretchBytes: 8 * 1024 * 1024,
   /** Entries of an archive. */
   entries: 20_000,
   columns: 500,

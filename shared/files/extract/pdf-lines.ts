@@ -67,8 +67,10 @@ function withMarks(lines: Line[]): Line[] {
   }
   const placed = new Map<Line, Line>();
   for (const mark of [...marks].slice(0, MOST_MARKS)) {
-    const near = [-1, 0, 1].flatMap((off) => byHeight.get(Math.round(mark.y) + off) ?? []);
-    const item = near.find(({ x, size }) => x >= mark.right - 1 && x - mark.right < 3 * size);
+    const isBeside = ({ x, size }: Line) => x >= mark.right - 1 && x - mark.right < 3 * size;
+    const height = Math.round(mark.y);
+    const item = byHeight.get(height - 1)?.find(isBeside) ?? byHeight.get(height)?.find(isBeside) ??
+      byHeight.get(height + 1)?.find(isBeside);
     if (item !== undefined && !placed.has(item)) placed.set(item, mark);
   }
   const used = new Set(placed.values());

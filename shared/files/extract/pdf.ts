@@ -19,8 +19,9 @@ export async function readPdfSlice(file: SourceFile, from: Progress | null, budg
       throw openingError(error);
     });
     const { title, language, author } = await properties(pdf);
+    const hasFields = FIELDS.some((name) => indexOf(file.bytes, name) !== -1);
     const { parts, progress, isRead } = await readSteps(
-      { begin: () => firstProgress(pdf, title), read: (page) => readPage(pdf, page), hasPages: true },
+      { begin: () => firstProgress(pdf, title), read: (page) => readPage(pdf, page, hasFields), hasPages: true },
       from,
       budget,
     );
@@ -53,9 +54,12 @@ function firstProgress({ numPages }: PdfDocument, title: string | null): Progres
   );
 }
 
+/** Without any of these a PDF has no fields: to ask each page for them takes its time. Packed objects may hold them. */
+const FIELDS = [ascii("/Widget"), ascii("/FreeText"), ascii("/ObjStm")];
+
 /** The text of a page; null where the page is damaged, which is no reason to lose the others. */
-async function readPage(pdf: PdfDocument, number: number): Promise<string | null> {
-  const runs = await runsOf(pdf, number).catch((error: unknown) => {
+async function readPage(pdf: PdfDocument, number: number, hasFields: boolean): Promise<string | null> {
+  const runs = await runsOf(pdf, number, hasFields).catch((error: unknown) => {
     if (error instanceof FileError) throw error;
     // Whatever PDF.js stumbles over is in the page; the count of such pages is kept.
     return null;
@@ -63,7 +67,7 @@ async function readPage(pdf: PdfDocument, number: number): Promise<string | null
   return runs === null ? null : cleanText(pageText(runs));
 }
 
-async function runsOf(pdf: PdfDocument, number: number): Promise<Run[]> {
+async function runsOf(pdf: PdfDocument, number: number, hasFields: boolean): Promise<Run[]> {
   const page = await pdf.getPage(number);
   const reader = page.streamTextContent().getReader();
   const runs: Run[] = [];
@@ -83,7 +87,7 @@ async function runsOf(pdf: PdfDocument, number: number): Promise<Run[]> {
       throw tooManyRuns(number);
     }
   }
-  const annotations = await page.getAnnotations();
+  const annotations = hasFields ? await page.getAnnotations() : [];
   page.cleanup();
   return withFields(runs, annotations, (run) => turned(run, page.rotate));
 }
