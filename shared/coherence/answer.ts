@@ -8,12 +8,15 @@ import { Repair, Report } from "./report.ts";
 export const CoherenceRequest = z.strictObject({ repair: z.boolean().default(false) });
 export type CoherenceRequest = z.output<typeof CoherenceRequest>;
 
-/** The report as it was asked for: JSON, or metrics for `?format=prometheus` and for whoever accepts nothing but text. */
+/**
+ * The report as it was asked for: JSON, or metrics for `?format=prometheus` and for whoever accepts nothing but text.
+ * Metrics are asked for every few seconds, so they are those of the schedule's last check, with its time.
+ */
 export async function answerReport(rpc: Rpc, request: Request): Promise<Response> {
   // Asked before the work is done: what nobody can be answered is not compared.
   const format = formatOf(request);
-  const report = await readReport(rpc);
-  if (format === "json") return Response.json(report);
+  if (format === "json") return Response.json(await readReport(rpc));
+  const report = Report.nullable().parse(await rpc("last_coherence_report")) ?? await readReport(rpc);
   return new Response(toMetrics(report, format), { headers: { "content-type": METRICS_CONTENT_TYPE[format] } });
 }
 

@@ -16,6 +16,7 @@ const ROWS = {
   stale: "stale",
   orphan: "orphan",
   in_flight: "inFlight",
+  waiting: "waiting",
 } as const satisfies Record<string, keyof Pair>;
 
 /** The report as metrics: all of them gauges, so that either form takes them. */
@@ -23,7 +24,7 @@ export function toMetrics({ generatedAt, verdict, pairs }: Report, format: Metri
   const lines = [
     ...gauge(
       "accord_coherence_rows",
-      "Rows of a pair: of its source, of its copy, and those that differ.",
+      "Rows of a pair: of its source, of its copy, those that differ, and of these those that wait for a person.",
       pairs.flatMap((pair) => Object.entries(ROWS).map(([kind, key]) => sample({ pair: pair.name, kind }, pair[key]))),
     ),
     ...gauge(
@@ -39,7 +40,7 @@ export function toMetrics({ generatedAt, verdict, pairs }: Report, format: Metri
     ...gauge("accord_coherence_worst_verdict", "The verdict on the whole house: 0 ok, 1 auto_sync, 2 alert.", [
       sample({}, VERDICTS.indexOf(verdict)),
     ]),
-    ...gauge("accord_coherence_generated_timestamp_seconds", "When the pairs were compared.", [
+    ...gauge("accord_coherence_last_check_timestamp_seconds", "When the pairs were compared last.", [
       sample({}, Date.parse(generatedAt) / 1000),
     ]),
     ...format === "openmetrics" ? ["# EOF"] : [],

@@ -18,6 +18,8 @@ export const Pair = z.object({
   orphan: z.number(),
   /** What is about to be put right anyway: none of the three. */
   inFlight: z.number(),
+  /** Of the three, those that no repair reaches: they failed, or nobody takes them. */
+  waiting: z.number(),
   /** Of the source, how much is missing or stale. */
   ratio: z.number(),
   verdict: Verdict,
@@ -44,7 +46,10 @@ export const BucketSync = z.object({
   bucketId: z.string(),
   phase: z.enum(["objects", "documents", "orphans", "done"]),
   enqueued: z.number(),
-  missingAtStart: z.number(),
+  /** Of another version and the same bytes: nothing is read anew. */
+  noted: z.number(),
+  /** Missing and stale when it began. */
+  expectedTotal: z.number(),
   removed: z.number(),
   /** Orphans that the breaker has kept. */
   kept: z.number(),
@@ -53,6 +58,14 @@ export const BucketSync = z.object({
   isBusy: z.boolean(),
 });
 export type BucketSync = z.infer<typeof BucketSync>;
+
+/** What a sync had done that was stopped. */
+export const StoppedSync = z.object({
+  bucketId: z.string(),
+  wasUnderWay: z.boolean(),
+  enqueued: z.number(),
+  removed: z.number(),
+});
 
 /** The worst check of a day or of an hour. */
 export const TrendPoint = z.object({

@@ -453,6 +453,7 @@ export type Database = {
       "health_checks": { Args: { "key_fingerprints"?: Json }; Returns: Json };
       "is_admin": { Args: Record<PropertyKey, never>; Returns: boolean };
       "known_embeddings": { Args: { "hashes": (string)[]; "profile": string }; Returns: (string)[] };
+      "last_coherence_report": { Args: Record<PropertyKey, never>; Returns: Json };
       "pause_embedding_provider": {
         Args: { "message": string; "provider": string; "seconds"?: number };
         Returns: number;
@@ -501,6 +502,7 @@ export type Database = {
       "search_profile": { Args: Record<PropertyKey, never>; Returns: Json };
       "set_setting": { Args: { "name": string; "value": Json }; Returns: Json };
       "stock_embeddings": { Args: { "chunks": Json; "profile": string }; Returns: undefined };
+      "stop_sync": { Args: { "bucket_id": string }; Returns: Json };
       "stuck_embedding_jobs": {
         Args: Record<PropertyKey, never>;
         Returns: {

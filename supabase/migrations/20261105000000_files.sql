@@ -220,33 +220,38 @@ $$;
 comment on function private.enqueue_objects(text, text[], integer) is 'Has the documents of these objects made to agree with them; those that do not count are left out.';
 revoke all on function private.enqueue_objects(text, text[], integer) from public;
 
-create function private.keep_if_same(bucket_id text, name text) returns boolean
+create function private.keep_if_same(bucket_id text, names text[]) returns text[]
 language plpgsql
 set search_path = ''
 as $$
+declare
+    same text[];
 begin
-    -- Its document was made of the very same bytes: nothing is to be read again.
-    update public.files_queue as q
-    set object_version = o.object_version, file_size = o.file_size
-    from private.eligible_objects as o
-    where q.bucket_id = keep_if_same.bucket_id and q.file_path = keep_if_same.name
-        and o.bucket_id = keep_if_same.bucket_id and o.file_path = keep_if_same.name
-        and q.processed_at is not null and q.content_tag = o.content_tag and q.mime_type is not distinct from o.mime_type
-        and exists (select from public.documents as d where d.bucket_id = q.bucket_id and d.file_path = q.file_path);
-    if not found then
-        return false;
-    end if;
-    -- It may be somebody else's now.
+    -- Their documents were made of the very same bytes: nothing is to be read again.
+    with noted as (
+        update public.files_queue as q
+        set object_version = o.object_version, file_size = o.file_size
+        from private.eligible_objects as o
+        where q.bucket_id = keep_if_same.bucket_id and q.file_path = any (names)
+            and o.bucket_id = keep_if_same.bucket_id and o.file_path = any (names) and o.file_path = q.file_path
+            and q.processed_at is not null and q.content_tag = o.content_tag and q.mime_type is not distinct from o.mime_type
+            and exists (select from public.documents as d where d.bucket_id = q.bucket_id and d.file_path = q.file_path)
+        returning q.file_path
+    )
+    select coalesce(array_agg(n.file_path), '{}') into same from noted as n;
+    -- They may be somebody else's now.
     update public.documents as d
     set client_id = r.client_id, owner_id = r.owner_id
-    from private.readers_of(keep_if_same.bucket_id, keep_if_same.name) as r
-    where d.bucket_id = keep_if_same.bucket_id and d.file_path = keep_if_same.name
+    from unnest(same) as s (file_path)
+    cross join lateral private.readers_of(keep_if_same.bucket_id, s.file_path) as r
+    where d.bucket_id = keep_if_same.bucket_id and d.file_path = s.file_path
         and (d.client_id, d.owner_id) is distinct from (r.client_id, r.owner_id);
-    return true;
+    return same;
 end
 $$;
-comment on function private.keep_if_same(text, text) is 'Whether an object still has the bytes that its document was made of; then only its version is noted.';
-revoke all on function private.keep_if_same(text, text) from public;
+comment on function private.keep_if_same(text, text[]) is
+    'Which of these objects still have the bytes that their documents were made of; of those the version alone is noted.';
+revoke all on function private.keep_if_same(text, text[]) from public;
 
 create function private.remove_files(bucket_id text, names text[]) returns bigint
 language plpgsql
@@ -338,7 +343,7 @@ begin
     -- By its name a text may also be told to be a table, say.
     if is_named_by_path is not false
         or lower(substring(from_name from '\.[^./]+$')) is distinct from lower(substring(to_name from '\.[^./]+$'))
-        or not private.keep_if_same(to_bucket, to_name)
+        or private.keep_if_same(to_bucket, array[to_name]) = '{}'
     then
         perform private.enqueue_objects(to_bucket, array[to_name]);
     end if;
@@ -370,7 +375,7 @@ begin
             perform private.remove_files(old.bucket_id, array[old.name]);
         elsif tg_op = 'UPDATE' and (old.bucket_id, old.name) <> (new.bucket_id, new.name) then
             perform private.move_file(old.bucket_id, old.name, new.bucket_id, new.name);
-        elsif not private.keep_if_same(new.bucket_id, new.name) and private.enqueue_objects(new.bucket_id, array[new.name]) = 0 then
+        elsif private.keep_if_same(new.bucket_id, array[new.name]) = '{}' and private.enqueue_objects(new.bucket_id, array[new.name]) = 0 then
             -- Overwritten with something that does not count.
             perform private.remove_files(new.bucket_id, array[new.name]);
         end if;
@@ -461,7 +466,7 @@ begin
             left join public.files_queue as q on q.bucket_id = o.bucket_id and q.file_path = o.file_path
             where o.bucket_id = asked.bucket and o.file_path = asked.name and q.object_version is distinct from o.object_version
         ) then
-            if not private.keep_if_same(asked.bucket, asked.name) then
+            if private.keep_if_same(asked.bucket, array[asked.name]) = '{}' then
                 enqueued := enqueued + private.enqueue_objects(asked.bucket, array[asked.name]);
             end if;
         elsif exists (select from private.watched_buckets as w where w.bucket_id = asked.bucket) then

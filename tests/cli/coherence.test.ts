@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { coherence } from "../../cli/commands/coherence.ts";
 import { createOutput } from "../../cli/output.ts";
 import { openProject } from "../../cli/project.ts";
+import { AccordError } from "../../shared/platform/errors.ts";
 import type { Pair, TrendPoint, Verdict } from "../../shared/coherence/report.ts";
 import type { Rpc } from "../../shared/platform/rpc.ts";
 import { agreeing, reportOf } from "../shared/coherence/support.ts";
@@ -13,12 +14,16 @@ interface Call {
 
 /** Runs the command on a project whose database gives these answers, call by call. */
 async function accord(argument: string, answers: unknown[] = [], force = false) {
-  let out = "";
   const calls: Call[] = [];
   const rpc: Rpc = (name, args) => {
     calls.push({ name, args });
     return Promise.resolve(answers[calls.length - 1]);
   };
+  return { ...await run(argument, rpc, force), calls };
+}
+
+async function run(argument: string, rpc: Rpc, force = false) {
+  let out = "";
   const { code, json } = await coherence.run({
     project: { ...openProject({ url: undefined, environment: {} }), rpc },
     argument,
@@ -27,7 +32,7 @@ async function accord(argument: string, answers: unknown[] = [], force = false) 
     output: createOutput((text) => (out += text), { color: false, isWatched: false }),
     now: new Date(),
   });
-  return { code, json, out, calls };
+  return { code, json, out };
 }
 
 const pair = (chosen: Partial<Pair> = {}): Pair => ({
@@ -46,7 +51,7 @@ describe("accord coherence", () => {
       "pair                       source  copy  missing  stale  orphan  in flight  ratio  verdict\n" +
         "queue of bucket documents    1000  1000        0      0       0          0  0 %    ok\n" +
         "embeddings of faq_items         0     0        0      0       0          3  0 %    ok\n" +
-        "\nAll 2 pairs agree.\n",
+        "\nAll 2 pairs agree. Rows in flight: 3.\n",
     );
     expect(code).toBe(0);
     expect(calls.map(({ name }) => name)).toEqual(["coherence_report"]);
@@ -72,6 +77,13 @@ describe("accord coherence", () => {
     );
   });
 
+  it("says how many rows nobody will put right by themselves", async () => {
+    const { out } = await accord("", [
+      reportOf([pair({ missing: 20, waiting: 12, inFlight: 5 }), pair({ waiting: 1 })]),
+    ]);
+    expect(out).toContain("1 of 2 pairs differ. Rows in flight: 5. Rows that failed or that nobody takes: 13.\n");
+  });
+
   it("repairs what is safe, and says what it left", async () => {
     const differing = pair({ missing: 60, verdict: "auto_sync" });
     const { code, out, calls } = await accord("repair", [{
@@ -80,49 +92,29 @@ describe("accord coherence", () => {
       report: reportOf([differing, { ...agreeing("embeddings of faq_items"), missing: 200_000, verdict: "alert" }]),
     }]);
     expect(calls.map(({ name }) => name)).toEqual(["repair_coherence"]);
-    expect(out).toContain("queue of bucket documents: is put right, 60 rows missing or stale.");
+    expect(out).toContain("queue of bucket documents: 60 rows are being put right.\n");
     expect(out).toContain("embeddings of faq_items: Run: npm run accord -- resync faq_items");
+    expect(out).toContain("The schedule begins within a minute");
     expect(code).toBe(3);
     const nothing = await accord("repair", [{ repaired: [], left: [], report: reportOf([pair()]) }]);
     expect(nothing.out).toBe("Nothing is to be put right.\n");
     expect(nothing.code).toBe(0);
   });
 
-  describe("sync", () => {
-    const state = (chosen: Record<string, unknown>) => ({
-      bucketId: "my files",
-      phase: "objects",
-      enqueued: 0,
-      missingAtStart: 7,
-      removed: 0,
-      kept: 0,
-      isDone: false,
-      isBusy: false,
-      ...chosen,
-    });
+  it("stops a bucket that is being put right", async () => {
+    const stopped = { bucketId: "b", wasUnderWay: true, enqueued: 5, removed: 2 };
+    const { code, out, calls } = await accord("stop b", [stopped]);
+    expect(calls).toEqual([{ name: "stop_sync", args: { bucket_id: "b" } }]);
+    expect(out).toContain("b: no longer put right; 5 files were queued and 2 removed.\n");
+    expect(code).toBe(0);
+    expect((await accord("stop b", [{ ...stopped, wasUnderWay: false }])).out).toBe("b: was not being put right.\n");
+  });
 
-    it("asks for batch after batch until it is done, and asks again whoever is busy", async () => {
-      const { code, out, calls } = await accord("sync my files", [
-        state({ enqueued: 5 }),
-        state({ enqueued: 5, isBusy: true }),
-        state({ enqueued: 7, phase: "done", isDone: true }),
-      ]);
-      expect(calls).toEqual(Array(3).fill({ name: "sync_bucket", args: { bucket_id: "my files", force: false } }));
-      expect(out).toBe(
-        "my files: 7 files are queued, 0 that have no object are removed.\nnpm run accord -- process reads them now.\n",
-      );
-      expect(code).toBe(0);
-    });
-
-    it("exits 3 where the breaker kept something, and can be made to remove it", async () => {
-      const kept = await accord("sync my files", [state({ phase: "done", isDone: true, kept: 40 })]);
-      expect(kept.out).toContain("40 have no object, too many to be removed by themselves.");
-      expect(kept.code).toBe(3);
-      const forced = await accord("sync my files", [state({ phase: "done", isDone: true, removed: 40 })], true);
-      expect(forced.calls[0]?.args).toEqual({ bucket_id: "my files", force: true });
-      expect(forced.out).toContain("40 that have no object are removed.");
-      expect(forced.code).toBe(0);
-    });
+  it("tells what the database refuses without the path that was called", async () => {
+    const rpc: Rpc = () => {
+      throw new AccordError("22023", '/rest/v1/rpc/stop_sync: 400 Bucket "b" is not watched', { status: 400 });
+    };
+    await expect(run("stop b", rpc)).rejects.toThrow(/^Bucket "b" is not watched$/);
   });
 
   it("shows the trend of each pair", async () => {
@@ -144,10 +136,13 @@ describe("accord coherence", () => {
   });
 
   it.each([
-    ["explode", "coherence knows repair, sync and history, not"],
+    ["explode", "coherence knows repair, sync, stop and history, not"],
+    ["stop", "coherence stop needs a bucket."],
     ["sync", "coherence sync needs a bucket."],
     ["repair all", 'coherence repair takes no "all".'],
-    ["history long", 'coherence history takes a number of days, not "long".'],
+    ["history long", 'coherence history takes a number of days from 1 to 3650, not "long".'],
+    ["history 0", 'from 1 to 3650, not "0".'],
+    ["history 99999999999999999999", 'from 1 to 3650, not "99999999999999999999".'],
   ])("%j is refused before anybody is asked", async (argument, said) => {
     await expect(accord(argument)).rejects.toThrow(said);
   });

@@ -23,7 +23,7 @@ describe("a capability that comes later", () => {
   it(
     "adds its pair by one SQL function",
     onBucket(async (tx) => {
-      await tellPair(tx, `${MIRROR}, 10, 2, 3, 4, 0, 'as of noon', null, null, 'sync-mirror --force'`);
+      await tellPair(tx, `${MIRROR}, 10, 2, 3, 4, 0, 0, 'as of noon', null, null, 'sync-mirror --force'`);
       expect(await pairOf(tx, "test mirror")).toEqual({
         name: "test mirror",
         sourceCount: 1000,
@@ -32,6 +32,7 @@ describe("a capability that comes later", () => {
         stale: 2,
         orphan: 3,
         inFlight: 4,
+        waiting: 0,
         ratio: 0.012,
         verdict: "ok",
         action: "Run: sync-mirror --force",
@@ -48,18 +49,18 @@ describe("a capability that comes later", () => {
         create function private.test_repair(age interval) returns bigint language sql security definer
         as $$ insert into private.test_calls values (age) returning 7::bigint $$`);
       const call = "'private.test_repair($1)', null";
-      await tellPair(tx, `${MIRROR}, 10, 0, 0, 0, 0, null, null, ${call}`);
+      await tellPair(tx, `${MIRROR}, 10, 0, 0, 0, 0, 0, null, null, ${call}`);
       await check(tx);
       expect(await countOf(tx, "private.test_calls")).toBe(0);
       expect(await valueOf(tx, "select public.repair_coherence() -> 'repaired'")).toContainEqual({
         pair: "test mirror",
-        rows: 7,
+        rows: 10,
       });
       await tx.query("drop function private.test_coherence");
-      await tellPair(tx, `${MIRROR}, 10, 0, 0, 0, 1, null, null, ${call}`);
+      await tellPair(tx, `${MIRROR}, 10, 0, 0, 0, 1, 0, null, null, ${call}`);
       await check(tx);
       await tx.query("drop function private.test_coherence");
-      await tellPair(tx, `${MIRROR}, 50, 0, 0, 0, 1, null, null, ${call}`);
+      await tellPair(tx, `${MIRROR}, 50, 0, 0, 0, 1, 0, null, null, ${call}`);
       await check(tx);
       expect(await valueOf(tx, "select array_agg(age::text) from private.test_calls")).toEqual([
         "00:05:00",
@@ -73,7 +74,7 @@ describe("a capability that comes later", () => {
     "and cannot be examined is told, and hides none of the others",
     onBucket(async (tx) => {
       await addAgreement(tx, 3);
-      await tellPair(tx, `${MIRROR}, 1 / (1 - 1), 0, 0, 0, 0, null, null, null, null`);
+      await tellPair(tx, `${MIRROR}, 1 / (1 - 1), 0, 0, 0, 0, 0, null, null, null, null`);
       const { verdict, pairs } = await report(tx);
       expect(verdict).toBe("alert");
       expect(pairs.find(({ name }) => name === QUEUE)).toMatchObject({ verdict: "ok", sourceCount: 3 });
@@ -93,7 +94,7 @@ describe("the report", () => {
       expect((await report(tx)).verdict).toBe("ok");
       await addObjects(tx, 1, 1);
       expect((await report(tx)).verdict).toBe("auto_sync");
-      await tellPair(tx, `${MIRROR}, 100001, 0, 0, 0, 0, null, null, null, 'sync-mirror'`);
+      await tellPair(tx, `${MIRROR}, 100001, 0, 0, 0, 0, 0, null, null, null, 'sync-mirror'`);
       expect((await report(tx)).verdict).toBe("alert");
     }),
   );
@@ -112,7 +113,14 @@ describe("the report", () => {
   it(
     "is for administrators and secret keys, and so is every change",
     onBucket(async (tx) => {
-      const calls = ["coherence_report()", "repair_coherence()", "coherence_trend()", "sync_bucket('test-a')"];
+      const calls = [
+        "coherence_report()",
+        "last_coherence_report()",
+        "repair_coherence()",
+        "coherence_trend()",
+        "sync_bucket('test-a')",
+        "stop_sync('test-a')",
+      ];
       for (const call of calls) {
         await become(tx, "authenticated");
         expect((await refusalOf(tx, `select public.${call}`)).message).toBe("Only an administrator may do this");

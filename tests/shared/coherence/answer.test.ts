@@ -5,7 +5,9 @@ import { agreeing, reportOf } from "./support.ts";
 
 const REPORT = reportOf([agreeing("p")]);
 
-function house(answers: Partial<Record<string, unknown>> = { coherence_report: REPORT }) {
+function house(
+  answers: Partial<Record<string, unknown>> = { coherence_report: REPORT, last_coherence_report: REPORT },
+) {
   const asked: string[] = [];
   const rpc: Rpc = (name) => {
     asked.push(name);
@@ -39,6 +41,19 @@ describe("the answer's form", () => {
     ["?format=prometheus", "application/openmetrics-text", "application/openmetrics-text"],
   ])("is what %s says, whatever %s accepts", async (query, accept, type) => {
     expect(await typeFor(accept, query)).toBe(type);
+  });
+
+  it.each([
+    ["the last check's, which costs nothing", { last_coherence_report: REPORT }, ["last_coherence_report"]],
+    ["made anew where nothing was checked yet", { last_coherence_report: null, coherence_report: REPORT }, [
+      "last_coherence_report",
+      "coherence_report",
+    ]],
+  ])("of metrics has figures that are %s", async (_, answers, calls) => {
+    const { asked, rpc } = house(answers);
+    const response = await answerReport(rpc, new Request("http://house/report?format=prometheus"));
+    expect(await response.text()).toContain('accord_coherence_ratio{pair="p"} 0');
+    expect(asked).toEqual(calls);
   });
 
   it("that nobody knows is refused before anything is compared", async () => {

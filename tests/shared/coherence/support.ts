@@ -9,6 +9,7 @@ export function agreeing(name: string): Pair {
     stale: 0,
     orphan: 0,
     inFlight: 0,
+    waiting: 0,
     ratio: 0,
     verdict: "ok",
     action: null,

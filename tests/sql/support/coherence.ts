@@ -8,6 +8,7 @@ export interface Pair {
   stale: number;
   orphan: number;
   inFlight: number;
+  waiting: number;
   ratio: number;
   verdict: string;
   action: string | null;
@@ -109,4 +110,49 @@ export async function alerts(tx: Session): Promise<string[]> {
     "select subject from public.alerts where kind = 'coherence' and resolved_at is null and subject like '%test-a' order by 1",
   );
   return rows.map(({ subject }) => subject);
+}
+
+/** What differences() tells of a bucket where all agree. */
+export const AGREE = ["0 0 0 ok", "0 0 0 ok"];
+
+export const removeObjects = (tx: Session, first: number, last: number): Promise<void> =>
+  unseen(tx, "delete from storage.objects where bucket_id = 'test-a' and substr(name, 2)::int between $1 and $2", [
+    first,
+    last,
+  ]);
+
+export interface Repaired {
+  repaired: { pair: string; rows: number }[];
+  left: { pair: string; action: string }[];
+}
+
+export const repair = (tx: Session): Promise<Repaired> =>
+  valueOf<Repaired>(
+    tx,
+    "select public.repair_coherence()",
+  );
+
+/** Of what was repaired or left, what is of the bucket. */
+export const ofBucket = <Entry extends { pair: string }>(entries: Entry[]): Entry[] =>
+  entries.filter(({ pair }) => pair.endsWith("test-a"));
+
+export interface Synced {
+  phase: string;
+  enqueued: number;
+  noted: number;
+  expectedTotal: number;
+  removed: number;
+  kept: number;
+  isDone: boolean;
+  isBusy: boolean;
+}
+
+export const syncOnce = (tx: Session, batch: number | null = null, force = false): Promise<Synced> =>
+  valueOf<Synced>(tx, "select public.sync_bucket('test-a', $1, $2)", [batch, force]);
+
+/** As the command does: batch after batch, until it is done. */
+export async function syncByHand(tx: Session, batch: number | null = null, force = false): Promise<Synced[]> {
+  const states: Synced[] = [];
+  do states.push(await syncOnce(tx, batch, force)); while (states.at(-1)?.isDone === false && states.length < 20);
+  return states;
 }
