@@ -34,11 +34,7 @@ export function readCsv(text: string): Reading {
 function tableOf(text: string): Table {
   // The line by which Excel is told of the delimiter.
   const said = /^sep=(.)\n/i.exec(text);
-  const { data } = Papa.parse(said === null ? text : text.slice(said[0].length), {
-    delimiter: said?.[1] ?? "",
-    delimitersToGuess: [",", ";", "\t", "|"],
-    skipEmptyLines: "greedy",
-  }) as { data: string[][] };
+  const data = said === null ? rowsOf(text) : parse(text.slice(said[0].length), said[1]).rows;
   const widest = data.reduce((columns, row) => Math.max(columns, row.length), 0);
   if (widest > LIMITS.columns) {
     throw new FileError(
@@ -48,6 +44,25 @@ function tableOf(text: string): Table {
     );
   }
   return tableOfRows(data);
+}
+
+/** A title may hide the delimiter; what it stands above shows it, unless that is prose with commas in it. */
+function rowsOf(text: string): string[][] {
+  const { rows } = parse(text);
+  if (rows.some((row) => row.length > 1)) return rows;
+  const { delimiter, rows: below } = parse(text.slice(0, SAMPLE_CHARACTERS).replace(/^\s*[^\n]*\n/, ""));
+  return delimiter !== "," && below.some((row) => row.length > 1) ? parse(text, delimiter).rows : rows;
+}
+
+const SAMPLE_CHARACTERS = 10_000;
+
+function parse(text: string, delimiter = ""): { rows: string[][]; delimiter: string } {
+  const { data, meta } = Papa.parse(text, {
+    delimiter,
+    delimitersToGuess: [",", ";", "\t", "|"],
+    skipEmptyLines: "greedy",
+  }) as { data: string[][]; meta: { delimiter: string } };
+  return { rows: data, delimiter: meta.delimiter };
 }
 
 function paragraphOf(row: string[], columns: string[] | null): string {

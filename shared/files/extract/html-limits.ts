@@ -3,7 +3,7 @@ import { FileError } from "./file-error.ts";
 /** What a page may have so that it is read within the time and memory of one call; each is far above what people write. */
 export const HTML_LIMITS = {
   /** With its markup. */
-  characters: 15_000_000,
+  characters: 12_000_000,
   tags: 800_000,
   /** Of its tables; each costs as much as several other elements. */
   cells: 150_000,

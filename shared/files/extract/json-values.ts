@@ -58,9 +58,7 @@ function isInNumber(code: number): boolean {
 function tooManyValues(): FileError {
   return new FileError(
     "too_large",
-    `The file has more than ${
-      MOST_VALUES.toLocaleString("en-US")
-    } values: split it into several files ` +
+    `The file has more than ${MOST_VALUES.toLocaleString("en-US")} values: split it into several files ` +
       "and upload those.",
   );
 }

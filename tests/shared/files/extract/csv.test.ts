@@ -66,6 +66,13 @@ Remarque: En deux « passages »`);
       title: "Budget",
       content: expect.stringMatching(/^Budget\nAu 3 mars\n\nPoste: Loyer/),
     });
+    for (const delimiter of [";", "\t", "|"]) {
+      expect(readCsv("Catalogue 2024\nréf;nom\n1;a\n2;b".replaceAll(";", delimiter))).toMatchObject({
+        title: "Catalogue 2024",
+        content: "Catalogue 2024\n\nréf: 1\nnom: a\n\nréf: 2\nnom: b",
+      });
+    }
+    expect(csv("Nom\nDupont, Ana\nMartin, Bo")).toBe("Nom: Dupont\nAna\n\nNom: Martin\nBo");
     expect(readCsv("nom\nAna\nBo")).toMatchObject({ title: null, content: "nom: Ana\n\nnom: Bo" });
     expect(readCsv("Budget;;\n1;2;3\n4;5;6")).toMatchObject({
       title: null,
