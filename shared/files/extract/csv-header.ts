@@ -27,9 +27,15 @@ export function tableOfRows(data: string[][]): Table {
 /** A line with nothing but one cell of words, above a table that is wider. */
 function isTitle(cells: string[], rows: string[][]): boolean {
   const [title, ...others] = filledOf(cells);
+  if (title === undefined || others.length > 0 || !/\p{L}/u.test(title)) return false;
   const below = rows.slice(0, SAMPLE);
-  return title !== undefined && others.length === 0 && /\p{L}/u.test(title) &&
-    below.filter((row) => filledOf(row).length > 1).length > 0.5 * below.length;
+  if (cells.length === 1 && below.some(isProse)) return false;
+  return below.filter((row) => filledOf(row).length > 1).length > 0.5 * below.length;
+}
+
+/** In sentences, too, there are delimiters, with a space after them. */
+function isProse(row: string[]): boolean {
+  return row.some((cell) => /^ \S/.test(cell));
 }
 
 /** The first line names the columns unless it holds values: numbers, dates, the same as below, long sentences. */
