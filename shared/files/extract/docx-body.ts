@@ -75,9 +75,8 @@ function withinElements(xml: string): string {
 const [OPEN, CLOSE, SLASH, EXCLAMATION, QUESTION] = [0x3c, 0x3e, 0x2f, 0x21, 0x3f];
 const END_OF_BODY = ascii("</w:body>");
 
-const WRAPPERS = new Set(
-  "w:tbl w:sdt w:sdtContent w:customXml w:smartTag w:ins w:moveTo".split(" "),
-);
+const WRAPPERS = new Set("w:tbl w:tr w:tc w:sdt w:sdtContent w:customXml w:smartTag w:ins w:moveTo".split(" "));
+const BLOCKS = new Set(["w:p", "w:tbl"]);
 const NOTES = new Set(["w:footnoteReference", "w:endnoteReference"]);
 const HEADING_ROW = ascii("<w:tblHeader");
 const NOTE = ascii("noteReference");
@@ -88,7 +87,7 @@ const END = ascii('"end"');
 /** Of a table, what may be said again in each stretch. */
 const LONGEST_HEAD = 32 * 1024;
 const MOST_FIELDS = 100;
-/** Beyond so many steps, a list is cut as well. */
+/** Beyond so many steps, a list is cut as well, and a cell: it holds whole pages, and its row is none of a table. */
 const LATEST = 2;
 
 class Cutter {
@@ -105,8 +104,6 @@ class Cutter {
   #deleted: number | null = null;
   /** The mark of the last paragraph is deleted: the next one goes on with it. */
   #goesOn = false;
-  /** Where the last row begins. */
-  #row = 0;
 
   constructor(xml: Uint8Array, from: number, isNumbered: (paragraph: string) => boolean) {
     this.#xml = xml;
@@ -125,7 +122,7 @@ class Cutter {
       if (mark === EXCLAMATION || mark === QUESTION) return null;
       if (mark === SLASH) {
         if (this.#depth === 0) return startsWith(xml, END_OF_BODY, at) ? this.#ended(at) : null;
-        this.#close(at, close + 1);
+        this.#close(close + 1);
       } else this.#start(at, close);
       at = xml.indexOf(OPEN, close);
     }
@@ -149,25 +146,23 @@ class Cutter {
     else if (name === "w:fldChar") this.#readField(at, close);
     if (isEmpty) return;
     if (name === "w:del") this.#deleted ??= this.#depth;
-    if (isBetween && WRAPPERS.has(name)) this.#open.push({ name, from: at, to: close + 1, isHead: true });
-    if (isBetween && name === "w:tr") this.#row = at;
+    if (isBetween && WRAPPERS.has(name) && this.#open.length < LIMITS.depth) {
+      this.#open.push({ name, from: at, to: close + 1, isHead: true });
+    }
     this.#depth++;
   }
 
-  #close(at: number, end: number): void {
+  #close(end: number): void {
     this.#depth--;
     if (this.#deleted === this.#depth) this.#deleted = null;
-    if (this.#depth < this.#open.length) this.#open.pop();
-    else if (this.#depth === this.#open.length) this.#lengthenHead(nameAt(this.#xml, at + 2), end);
-  }
-
-  /** Of a table, how it is made stands before its rows; of these, the first may be headings. */
-  #lengthenHead(name: string, end: number): void {
+    const closed = this.#depth < this.#open.length ? this.#open.pop() : undefined;
     const table = this.#open.at(-1);
-    if (table?.name !== "w:tbl" || !table.isHead) return;
-    const has = (wanted: Uint8Array) => indexOf(this.#xml, wanted, this.#row, end) !== -1;
-    // A note that is referred to again would be counted again.
-    table.isHead = end - table.from <= LONGEST_HEAD && (name !== "w:tr" || (has(HEADING_ROW) && !has(NOTE)));
+    if (this.#depth > this.#open.length || table?.name !== "w:tbl" || !table.isHead) return;
+    const has = (wanted: Uint8Array) => indexOf(this.#xml, wanted, closed?.from, end) !== -1;
+    // Of a table, how it is made stands before its rows; of these, the first may be headings. A note that is referred to
+    // again would be counted again.
+    table.isHead = end - table.from <= LONGEST_HEAD &&
+      (closed?.name === "w:tr" ? has(HEADING_ROW) && !has(NOTE) : closed === undefined);
     if (table.isHead) table.to = end;
   }
 
@@ -185,15 +180,17 @@ class Cutter {
     const last = this.#cuts.at(-1);
     const steps = Math.max((at - (last?.at ?? 0)) / STEP.bytes, this.#elements / STEP.elements);
     if (steps < 1 || this.#goesOn) return;
-    if (
-      name === "w:p" ? steps < LATEST && this.#isNumbered(this.#paragraphAt(at)) : name !== "w:tbl" && name !== "w:tr"
-    ) {
-      return;
-    }
-    if (this.#open.at(-1)?.name === "w:tbl" && name !== "w:tr") return;
+    const holder = this.#open.at(-1)?.name;
+    const isRow = name === "w:tr";
+    if (!isRow && (!BLOCKS.has(name) || holder === "w:tbl" || holder === "w:tr")) return;
+    if (steps < LATEST && (this.#isInCell() || (name === "w:p" && this.#isNumbered(this.#paragraphAt(at))))) return;
     const open = this.#open.map((wrapper) => ({ ...wrapper }));
     this.#cuts.push({ at, notes: this.#notes, open, fields: this.#fields });
     this.#elements = 0;
+  }
+
+  #isInCell(): boolean {
+    return this.#open.some(({ name }) => name === "w:tc");
   }
 
   #paragraphAt(at: number): string {

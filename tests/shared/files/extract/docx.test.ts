@@ -229,6 +229,14 @@ describe("Word files", () => {
     expect(content.split("\n\n")).toEqual(Array.from({ length: 20_000 }, (_, at) => `mot${at}`));
   });
 
+  test("what stands in one cell as a whole is read in steps as well", async () => {
+    const body = Array.from({ length: 40_000 }, (_, at) => wordParagraph(`mot${at}`)).join("");
+    const table = `<w:tbl><w:tblPr/><w:tr><w:trPr/><w:tc><w:tcPr/>${body}</w:tc></w:tr></w:tbl>`;
+    const { parts, content } = await read(word(wordFileOf(table)));
+    expect(parts.length).toBeGreaterThan(1);
+    expect(content.split("\n\n")).toEqual(Array.from({ length: 40_000 }, (_, at) => `mot${at}`));
+  });
+
   test("notes have one number each, in however many steps a file is read", async () => {
     const note = (id: number) => `<w:footnote w:id="${id}">${wordParagraph(`la note ${id}`)}</w:footnote>`;
     const cited = (at: number) =>
