@@ -1,7 +1,7 @@
 import { FileError } from "./file-error.ts";
 
 /** Values within values of a file: each costs memory, however short it is. */
-export const MOST_VALUES = 250_000;
+const MOST_VALUES = 250_000;
 
 const [QUOTE, COMMA, MINUS, BACKSLASH, BRACKET, BRACE] = [0x22, 0x2c, 0x2d, 0x5c, 0x5b, 0x7b];
 /** Integers of fewer digits are all different numbers. */
