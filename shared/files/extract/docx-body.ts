@@ -88,7 +88,7 @@ const END = ascii('"end"');
 const LONGEST_HEAD = 32 * 1024;
 const MOST_FIELDS = 100;
 /** Beyond so many steps, a list is cut as well, and a cell: it holds whole pages, and its row is none of a table. */
-const LATEST = 2;
+const LATEST = 1.5;
 
 class Cutter {
   readonly #xml: Uint8Array;
