@@ -89,6 +89,10 @@ begin
         return next;
         return;
     end if;
+    if judged.orphans = 0 and not is_forced then
+        return next;
+        return;
+    end if;
     names := array(
         select o.file_path
         from private.orphans_of(sync.bucket_id) as o

@@ -110,3 +110,41 @@ it("two that put the same bucket right do not do it twice, nor wait for each oth
   await syncToTheEnd(uploader);
   expect(await queue()).toEqual(["f1 1 1", "f2 1 1", "f3 1 1"]);
 });
+
+it("a bucket whose rows somebody holds goes behind the others", async () => {
+  await uploader.query(`
+    insert into storage.buckets (id, name) values ('second', 'second');
+    select public.watch_bucket('second')`);
+  await unseen(
+    "insert into storage.objects (bucket_id, name, version) values ('documents', 'a', '1'), ('second', 'b', '1')",
+  );
+  await schedule.query("select private.begin_sync('documents', interval '0')");
+  await schedule.query("select private.begin_sync('second', interval '0')");
+  await uploader.query("begin");
+  await upload(uploader, "a", "2");
+  await schedule.query("select private.advance_syncs()");
+  await schedule.query("select private.advance_syncs()");
+  const { rows } = await schedule.query("select bucket_id from public.files_queue");
+  await uploader.query("rollback");
+  await uploader.query(
+    "select public.unwatch_bucket('second'); delete from storage.objects where bucket_id = 'second'",
+  );
+  expect(rows).toEqual([{ bucket_id: "second" }]);
+});
+
+it("a table that somebody holds keeps the check waiting a few seconds, and hides nothing but its pair", async () => {
+  await uploader.query("begin; lock table storage.objects in access exclusive mode");
+  const began = Date.now();
+  const { rows: [row] } = await schedule.query<{ told: string }>(
+    `select string_agg(p ->> 'action', '') as told from jsonb_array_elements(public.coherence_report() -> 'pairs') as p
+     where p ->> 'name' like '% of bucket documents'`,
+  );
+  await schedule.query("select private.watch_coherence()");
+  expect(Date.now() - began).toBeLessThan(30_000);
+  await uploader.query("rollback");
+  expect(row?.told).toBe("It cannot be examined: canceling statement due to lock timeout");
+  const { rows: kept } = await schedule.query(
+    "select verdict from public.coherence_history where pair = 'embeddings of documents'",
+  );
+  expect(kept).toEqual([{ verdict: "ok" }]);
+});

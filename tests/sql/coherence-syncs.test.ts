@@ -62,6 +62,19 @@ describe("batches", () => {
   );
 
   it(
+    "are bounded also where nothing is read anew, because storage was restored with the same bytes",
+    onBucket(async (tx) => {
+      await addAgreement(tx, 12);
+      await unseen(tx, "update storage.objects set version = 'v2' where bucket_id = 'test-a'");
+      expect(await syncOnce(tx, 5)).toMatchObject({ enqueued: 0, noted: 5, expectedTotal: 12, phase: "objects" });
+      expect(await countOf(tx, "public.files_queue where object_version = 'v2'")).toBe(5);
+      expect((await pairOf(tx, QUEUE)).detail).toMatch(/ UTC: 5 of 12$/);
+      await syncByHand(tx, 5);
+      expect(await countOf(tx, "public.files_queue where object_version = 'v2' and status = 'completed'")).toBe(12);
+    }),
+  );
+
+  it(
     "one that was broken off is gone on with by the schedule",
     onBucket(async (tx) => {
       await addObjects(tx, 1, 5);

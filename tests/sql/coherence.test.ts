@@ -1,6 +1,16 @@
 import { describe, expect, it, test } from "vitest";
 import { embedded } from "../support/sql-worker.ts";
-import { addAgreement, addObjects, check, countOf, onBucket, pairOf, QUEUE, report } from "./support/coherence.ts";
+import {
+  addAgreement,
+  addObjects,
+  check,
+  countOf,
+  onBucket,
+  pairOf,
+  QUEUE,
+  report,
+  tellPair,
+} from "./support/coherence.ts";
 import { embedAll, onRows, settle, waiting } from "./support/embeddings.ts";
 import { become, becomeAdmin, becomeOwner, refusalOf, type Session, valueOf } from "./support/session.ts";
 
@@ -11,19 +21,11 @@ const unseenRows = (tx: Session, sql: string) =>
     `alter table public.test_rows disable trigger user; ${sql}; alter table public.test_rows enable trigger user`,
   );
 
-/** A pair as a later capability tells it: one function, and nothing else. */
-const tellPair = (tx: Session, values: string) =>
-  tx.query(`
-    create function private.test_coherence() returns setof private.coherence_pair
-    language sql as $$ select ${values} $$`);
-
-const MIRROR = "'test mirror', 1000, 1000";
-
 describe("a capability that comes later", () => {
   it(
     "adds its pair by one SQL function",
     onBucket(async (tx) => {
-      await tellPair(tx, `${MIRROR}, 10, 2, 3, 4, 0, 0, 'as of noon', null, null, 'sync-mirror --force'`);
+      await tellPair(tx, `1000, 1000, 10, 2, 3, 4, 0, 0, 'as of noon', null, null, 'sync-mirror --force'`);
       expect(await pairOf(tx, "test mirror")).toEqual({
         name: "test mirror",
         sourceCount: 1000,
@@ -49,7 +51,7 @@ describe("a capability that comes later", () => {
         create function private.test_repair(age interval) returns bigint language sql security definer
         as $$ insert into private.test_calls values (age) returning 7::bigint $$`);
       const call = "'private.test_repair($1)', null";
-      await tellPair(tx, `${MIRROR}, 10, 0, 0, 0, 0, 0, null, null, ${call}`);
+      await tellPair(tx, `1000, 1000, 10, 0, 0, 0, 0, 0, null, null, ${call}`);
       await check(tx);
       expect(await countOf(tx, "private.test_calls")).toBe(0);
       expect(await valueOf(tx, "select public.repair_coherence() -> 'repaired'")).toContainEqual({
@@ -57,10 +59,10 @@ describe("a capability that comes later", () => {
         rows: 10,
       });
       await tx.query("drop function private.test_coherence");
-      await tellPair(tx, `${MIRROR}, 10, 0, 0, 0, 1, 0, null, null, ${call}`);
+      await tellPair(tx, `1000, 1000, 10, 0, 0, 0, 1, 0, null, null, ${call}`);
       await check(tx);
       await tx.query("drop function private.test_coherence");
-      await tellPair(tx, `${MIRROR}, 50, 0, 0, 0, 1, 0, null, null, ${call}`);
+      await tellPair(tx, `1000, 1000, 50, 0, 0, 0, 1, 0, null, null, ${call}`);
       await check(tx);
       expect(await valueOf(tx, "select array_agg(age::text) from private.test_calls")).toEqual([
         "00:05:00",
@@ -74,7 +76,7 @@ describe("a capability that comes later", () => {
     "and cannot be examined is told, and hides none of the others",
     onBucket(async (tx) => {
       await addAgreement(tx, 3);
-      await tellPair(tx, `${MIRROR}, 1 / (1 - 1), 0, 0, 0, 0, 0, null, null, null, null`);
+      await tellPair(tx, `1000, 1000, 1 / (1 - 1), 0, 0, 0, 0, 0, null, null, null, null`);
       const { verdict, pairs } = await report(tx);
       expect(verdict).toBe("alert");
       expect(pairs.find(({ name }) => name === QUEUE)).toMatchObject({ verdict: "ok", sourceCount: 3 });
@@ -94,7 +96,7 @@ describe("the report", () => {
       expect((await report(tx)).verdict).toBe("ok");
       await addObjects(tx, 1, 1);
       expect((await report(tx)).verdict).toBe("auto_sync");
-      await tellPair(tx, `${MIRROR}, 100001, 0, 0, 0, 0, 0, null, null, null, 'sync-mirror'`);
+      await tellPair(tx, `1000, 1000, 100001, 0, 0, 0, 0, 0, null, null, null, 'sync-mirror'`);
       expect((await report(tx)).verdict).toBe("alert");
     }),
   );

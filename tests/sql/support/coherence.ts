@@ -156,3 +156,10 @@ export async function syncByHand(tx: Session, batch: number | null = null, force
   do states.push(await syncOnce(tx, batch, force)); while (states.at(-1)?.isDone === false && states.length < 20);
   return states;
 }
+
+/** A pair as a later capability tells it: one function, and nothing else. */
+export async function tellPair(tx: Session, values: string): Promise<void> {
+  await tx.query(`
+    create function private.test_coherence() returns setof private.coherence_pair
+    language sql as $$ select 'test mirror', ${values} $$`);
+}
