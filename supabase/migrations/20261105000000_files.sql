@@ -180,6 +180,9 @@ alter table private.missed_objects enable row level security;
 
 -- Agreement -----------------------------------------------------------------------------------------------------------
 
+-- "offset 0" has Postgres look up each name by itself. A bucket that the statistics do not know yet is taken for one of a
+-- single object, and would be gone through as a whole for each of them.
+
 create function private.enqueue_objects(bucket_id text, names text[], priority integer default 0) returns bigint
 language plpgsql
 security definer -- writes the queue, whoever uploads
@@ -231,21 +234,30 @@ begin
     with noted as (
         update public.files_queue as q
         set object_version = o.object_version, file_size = o.file_size
-        from private.eligible_objects as o
-        where q.bucket_id = keep_if_same.bucket_id and q.file_path = any (names)
-            and o.bucket_id = keep_if_same.bucket_id and o.file_path = any (names) and o.file_path = q.file_path
+        from (
+            select e.*
+            from unnest(names) as n
+            cross join lateral (
+                select e.* from private.eligible_objects as e where e.bucket_id = keep_if_same.bucket_id and e.file_path = n offset 0
+            ) as e
+            offset 0
+        ) as o
+        where q.bucket_id = o.bucket_id and q.file_path = o.file_path
             and q.processed_at is not null and q.content_tag = o.content_tag and q.mime_type is not distinct from o.mime_type
-            and exists (select from public.documents as d where d.bucket_id = q.bucket_id and d.file_path = q.file_path)
+            and exists (select from public.documents as d where d.bucket_id = o.bucket_id and d.file_path = o.file_path offset 0)
         returning q.file_path
     )
     select coalesce(array_agg(n.file_path), '{}') into same from noted as n;
     -- They may be somebody else's now.
     update public.documents as d
     set client_id = r.client_id, owner_id = r.owner_id
-    from unnest(same) as s (file_path)
-    cross join lateral private.readers_of(keep_if_same.bucket_id, s.file_path) as r
-    where d.bucket_id = keep_if_same.bucket_id and d.file_path = s.file_path
-        and (d.client_id, d.owner_id) is distinct from (r.client_id, r.owner_id);
+    from (
+        select k.id, whose.*
+        from public.documents as k
+        cross join lateral private.readers_of(k.bucket_id, k.file_path) as whose
+        where k.bucket_id = keep_if_same.bucket_id and k.file_path = any (same)
+    ) as r
+    where d.id = r.id and (d.client_id, d.owner_id) is distinct from (r.client_id, r.owner_id);
     return same;
 end
 $$;
@@ -274,7 +286,7 @@ begin
     dead := array(
         select n from unnest(names) as n
         where not exists (
-            select from private.eligible_objects as o where o.bucket_id = remove_files.bucket_id and o.file_path = n
+            select from private.eligible_objects as o where o.bucket_id = remove_files.bucket_id and o.file_path = n offset 0
         )
         order by n
     );
@@ -283,7 +295,7 @@ begin
     delete from public.documents as d
     where d.bucket_id = remove_files.bucket_id and d.file_path = any (dead)
         -- One that was queued meanwhile is not dead any more.
-        and not exists (select from public.files_queue as q where q.bucket_id = d.bucket_id and q.file_path = d.file_path);
+        and not exists (select from public.files_queue as q where q.bucket_id = d.bucket_id and q.file_path = d.file_path offset 0);
     return cardinality(dead)::bigint;
 end
 $$;
@@ -567,7 +579,9 @@ begin
     perform private.remove_files(watch_bucket.bucket_id, array_agg(q.file_path))
     from public.files_queue as q
     where q.bucket_id = watch_bucket.bucket_id
-        and not exists (select from private.eligible_objects as o where o.bucket_id = q.bucket_id and o.file_path = q.file_path)
+        and not exists (
+            select from private.eligible_objects as o where o.bucket_id = q.bucket_id and o.file_path = q.file_path offset 0
+        )
     having count(*) > 0;
     update public.documents as d
     set client_id = r.client_id, owner_id = r.owner_id
@@ -584,7 +598,9 @@ begin
         select o.file_path
         from private.eligible_objects as o
         where o.bucket_id = watch_bucket.bucket_id
-            and not exists (select from public.files_queue as q where q.bucket_id = o.bucket_id and q.file_path = o.file_path)
+            and not exists (
+                select from public.files_queue as q where q.bucket_id = o.bucket_id and q.file_path = o.file_path offset 0
+            )
         limit 5000
     ) as o
     having count(*) > 0;

@@ -74,6 +74,34 @@ grant execute on function public.coherence_trend(integer) to authenticated, serv
 
 -- Report --------------------------------------------------------------------------------------------------------------
 
+create function private.coherence_action(judged private.judged_pair) returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select nullif(concat_ws(
+        ' ',
+        (judged.pair).problem,
+        case
+            when (judged.pair).missing + (judged.pair).stale + (judged.pair).orphan <= (judged.pair).waiting then null
+            when private.breaks_copy((judged.pair).source_count, (judged.pair).copy_count, (judged.pair).orphan) then format(
+                '%s of %s copies have no source. See that it is complete; if so, run: %s',
+                (judged.pair).orphan, (judged.pair).copy_count, (judged.pair).by_hand
+            )
+            when judged.drift = 'alert' or (judged.pair).repair is null then 'Run: ' || (judged.pair).by_hand
+            when judged.drift = 'auto_sync' or (judged.pair).overdue + (judged.pair).orphan > 0
+                then 'Is put right in the background; at once: ' || (judged.pair).by_hand
+            else format(
+                'Heals by itself when older than %s; at once: %s',
+                justify_hours(make_interval(secs => (private.setting('coherence_heal_after_seconds') #>> '{}')::double precision)),
+                (judged.pair).by_hand
+            )
+        end
+    ), '');
+$$;
+comment on function private.coherence_action(private.judged_pair) is 'What is to be done about a pair, or will be; null where nothing is.';
+revoke all on function private.coherence_action(private.judged_pair) from public;
+
 create function private.report_of(judged private.judged_pair[]) returns jsonb
 language sql
 stable

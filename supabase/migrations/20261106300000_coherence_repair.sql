@@ -94,11 +94,14 @@ create function private.tell_coherence(judged private.judged_pair[]) returns voi
 language sql
 set search_path = ''
 as $$
-    select private.raise_alert('coherence', (j.pair).name, format(
-        '%s: %s missing and %s stale of %s, %s orphans among %s copies. %s',
-        (j.pair).name, (j.pair).missing, (j.pair).stale, (j.pair).source_count, (j.pair).orphan, (j.pair).copy_count,
-        private.coherence_action(j)
-    ))
+    select private.raise_alert('coherence', (j.pair).name, case
+        when j.is_examined then format(
+            '%s: %s missing and %s stale of %s, %s orphans among %s copies. %s',
+            (j.pair).name, (j.pair).missing, (j.pair).stale, (j.pair).source_count, (j.pair).orphan, (j.pair).copy_count,
+            private.coherence_action(j)
+        )
+        else format('%s: %s', (j.pair).name, (j.pair).problem)
+    end)
     from unnest(judged) as j
     where j.verdict = 'alert';
     -- Also that of a pair which is no more; but where something could not be examined, nobody knows which pairs are.

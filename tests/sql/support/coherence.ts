@@ -30,7 +30,7 @@ export const onBucket = (work: (tx: Session) => Promise<void>): () => Promise<vo
       delete from private.watched_buckets;
       delete from public.coherence_history;
       delete from public.alerts where kind = 'coherence';
-      update private.coherence_checks set checked_at = '-infinity';
+      update private.coherence_checks set checked_at = '-infinity', report = null;
       insert into storage.buckets (id, name, public) values ('test-a', 'test-a', false);
       select public.watch_bucket('test-a')`);
     await work(tx);
@@ -92,13 +92,18 @@ export async function differences(tx: Session): Promise<string[]> {
 
 /** What the schedule does: the check, and then batches until nothing is under way any more. */
 export async function check(tx: Session): Promise<void> {
-  await tx.query("update private.coherence_checks set took = '0'");
-  await tx.query("select private.watch_coherence()");
+  await watch(tx);
   for (let batch = 0; batch < 20; batch++) {
     await tx.query("select private.advance_syncs()");
     if (await valueOf<number>(tx, "select count(*)::int from private.bucket_syncs") === 0) return;
   }
   throw new Error("There is no end to what is being put right.");
+}
+
+/** One check, and none of the batches after it. */
+export async function watch(tx: Session): Promise<void> {
+  await tx.query("update private.coherence_checks set checked_at = '-infinity'");
+  await tx.query("select private.watch_coherence()");
 }
 
 export const countOf = (tx: Session, sql: string): Promise<number> =>
@@ -162,4 +167,18 @@ export async function tellPair(tx: Session, values: string): Promise<void> {
   await tx.query(`
     create function private.test_coherence() returns setof private.coherence_pair
     language sql as $$ select 'test mirror', ${values} $$`);
+}
+
+/** The pairs of the report that have this name. */
+export async function told(tx: Session, name: string): Promise<Pair[]> {
+  return (await report(tx)).pairs.filter((pair) => pair.name === name);
+}
+
+/** The open alerts of a kind, as `subject: message`. */
+export async function openAlerts(tx: Session, kind: string): Promise<string[]> {
+  const { rows } = await tx.query<{ told: string }>(
+    "select concat(subject, ': ', message) as told from public.alerts where kind = $1 and resolved_at is null order by 1",
+    [kind],
+  );
+  return rows.map(({ told }) => told);
 }
