@@ -56,8 +56,6 @@ revoke all on function private.path_after(text, text, text, integer) from public
 create function private.queue_changed(bucket_id text, names text[]) returns table (enqueued bigint, noted bigint)
 language plpgsql
 set search_path = ''
-set enable_nestloop = 'off'
-set jit = 'off'
 as $$
 declare
     same constant text[] := private.keep_if_same(queue_changed.bucket_id, names);

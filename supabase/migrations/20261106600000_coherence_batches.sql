@@ -18,8 +18,6 @@ alter table private.seen_orphans enable row level security;
 create function private.remove_orphans(bucket_id text, names text[]) returns bigint
 language plpgsql
 set search_path = ''
-set enable_nestloop = 'off'
-set jit = 'off'
 as $$
 declare
     queued constant text[] := array(

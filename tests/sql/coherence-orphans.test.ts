@@ -129,12 +129,15 @@ describe("a copy whose object is there and does not count", () => {
         "update storage.objects set metadata = null where bucket_id = 'test-a' and substr(name, 2)::int <= 15",
       );
       expect(await pairOf(tx, QUEUE)).toMatchObject({ sourceCount: 85, orphan: 0, verdict: "ok", detail: told(15) });
+      // Beside one whose object is gone.
+      await removeObjects(tx, 100, 100);
       await check(tx);
       await check(tx);
       await syncByHand(tx);
-      expect(await documents(tx)).toBe(100);
+      expect(await countOf(tx, "public.documents where file_path = 'f000100'")).toBe(0);
+      expect(await documents(tx)).toBe(99);
       expect(await syncByHand(tx, null, true)).toMatchObject([{ removed: 15 }]);
-      expect(await documents(tx)).toBe(85);
+      expect(await documents(tx)).toBe(84);
       expect(await pairOf(tx, QUEUE)).toMatchObject({ detail: null });
     }),
   );
