@@ -171,7 +171,7 @@ language plpgsql
 security definer -- reads storage and documents past their policies
 set search_path = ''
 set lock_timeout = '100ms'
-set plan_cache_mode = 'force_custom_plan' -- as compare_queue()
+set plan_cache_mode = 'force_custom_plan' -- as compare_queue(); that the statistics may be wrong is each step's own concern
 as $$
 declare
     sync private.bucket_syncs;
