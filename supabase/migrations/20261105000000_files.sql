@@ -180,13 +180,15 @@ alter table private.missed_objects enable row level security;
 
 -- Agreement -----------------------------------------------------------------------------------------------------------
 
--- "offset 0" has Postgres look up each name by itself. A bucket that the statistics do not know yet is taken for one of a
--- single object, and would be gone through as a whole for each of them.
+-- Planned for any bucket, and not for the one they are called with: of one that the statistics do not know yet Postgres
+-- believes that it holds a single object, takes any index that begins with the bucket, and goes through all of it for
+-- each name.
 
 create function private.enqueue_objects(bucket_id text, names text[], priority integer default 0) returns bigint
 language plpgsql
 security definer -- writes the queue, whoever uploads
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
 #variable_conflict use_column
 declare
@@ -226,6 +228,7 @@ revoke all on function private.enqueue_objects(text, text[], integer) from publi
 create function private.keep_if_same(bucket_id text, names text[]) returns text[]
 language plpgsql
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
 declare
     same text[];
@@ -234,17 +237,11 @@ begin
     with noted as (
         update public.files_queue as q
         set object_version = o.object_version, file_size = o.file_size
-        from (
-            select e.*
-            from unnest(names) as n
-            cross join lateral (
-                select e.* from private.eligible_objects as e where e.bucket_id = keep_if_same.bucket_id and e.file_path = n offset 0
-            ) as e
-            offset 0
-        ) as o
-        where q.bucket_id = o.bucket_id and q.file_path = o.file_path
+        from unnest(names) as n
+        join private.eligible_objects as o on o.bucket_id = keep_if_same.bucket_id and o.file_path = n
+        where q.bucket_id = keep_if_same.bucket_id and q.file_path = n
             and q.processed_at is not null and q.content_tag = o.content_tag and q.mime_type is not distinct from o.mime_type
-            and exists (select from public.documents as d where d.bucket_id = o.bucket_id and d.file_path = o.file_path offset 0)
+            and exists (select from public.documents as d where d.bucket_id = q.bucket_id and d.file_path = q.file_path)
         returning q.file_path
     )
     select coalesce(array_agg(n.file_path), '{}') into same from noted as n;
@@ -269,6 +266,7 @@ create function private.remove_files(bucket_id text, names text[]) returns bigin
 language plpgsql
 security definer -- writes queue and documents, whoever deletes
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
 #variable_conflict use_column
 declare
@@ -286,7 +284,7 @@ begin
     dead := array(
         select n from unnest(names) as n
         where not exists (
-            select from private.eligible_objects as o where o.bucket_id = remove_files.bucket_id and o.file_path = n offset 0
+            select from private.eligible_objects as o where o.bucket_id = remove_files.bucket_id and o.file_path = n
         )
         order by n
     );
@@ -295,7 +293,7 @@ begin
     delete from public.documents as d
     where d.bucket_id = remove_files.bucket_id and d.file_path = any (dead)
         -- One that was queued meanwhile is not dead any more.
-        and not exists (select from public.files_queue as q where q.bucket_id = d.bucket_id and q.file_path = d.file_path offset 0);
+        and not exists (select from public.files_queue as q where q.bucket_id = d.bucket_id and q.file_path = d.file_path);
     return cardinality(dead)::bigint;
 end
 $$;
@@ -307,6 +305,7 @@ create function private.readers_of(bucket_id text, name text) returns table (cli
 language sql
 stable
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
     select
         named.client_id,
@@ -329,6 +328,7 @@ create function private.move_file(from_bucket text, from_name text, to_bucket te
 language plpgsql
 security definer -- as remove_files()
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 as $$
 #variable_conflict use_column
 declare
@@ -459,6 +459,7 @@ create function public.sync_storage_objects(objects jsonb) returns bigint
 language plpgsql
 security definer -- as enqueue_objects()
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 set lock_timeout = '5s'
 as $$
 declare
@@ -529,6 +530,7 @@ create function public.watch_bucket(
 language plpgsql
 security definer -- writes what nobody else may; require_admin() keeps everybody else out
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan'
 set statement_timeout = '5min' -- of a large bucket every document may change its readers
 as $$
 #variable_conflict use_column
@@ -579,9 +581,7 @@ begin
     perform private.remove_files(watch_bucket.bucket_id, array_agg(q.file_path))
     from public.files_queue as q
     where q.bucket_id = watch_bucket.bucket_id
-        and not exists (
-            select from private.eligible_objects as o where o.bucket_id = q.bucket_id and o.file_path = q.file_path offset 0
-        )
+        and not exists (select from private.eligible_objects as o where o.bucket_id = q.bucket_id and o.file_path = q.file_path)
     having count(*) > 0;
     update public.documents as d
     set client_id = r.client_id, owner_id = r.owner_id
@@ -598,9 +598,7 @@ begin
         select o.file_path
         from private.eligible_objects as o
         where o.bucket_id = watch_bucket.bucket_id
-            and not exists (
-                select from public.files_queue as q where q.bucket_id = o.bucket_id and q.file_path = o.file_path offset 0
-            )
+            and not exists (select from public.files_queue as q where q.bucket_id = o.bucket_id and q.file_path = o.file_path)
         limit 5000
     ) as o
     having count(*) > 0;
