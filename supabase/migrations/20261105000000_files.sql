@@ -180,9 +180,9 @@ alter table private.missed_objects enable row level security;
 
 -- Agreement -----------------------------------------------------------------------------------------------------------
 
--- Planned for any bucket, and not for the one they are called with: of one that the statistics do not know yet Postgres
--- believes that it holds a single object, takes any index that begins with the bucket, and goes through all of it for
--- each name.
+-- Planned for any bucket, and not for the one that is asked for (force_generic_plan): of one that the statistics do not
+-- know yet Postgres believes that it holds a single object, takes any index that begins with the bucket, and goes through
+-- all of it for each name.
 
 create function private.enqueue_objects(bucket_id text, names text[], priority integer default 0) returns bigint
 language plpgsql

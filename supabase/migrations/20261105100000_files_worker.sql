@@ -185,6 +185,7 @@ revoke all on function private.write_document(public.files_queue, jsonb) from pu
 create function private.finish_file(result jsonb) returns text
 language plpgsql
 set search_path = ''
+set plan_cache_mode = 'force_generic_plan' -- as enqueue_objects()
 as $$
 #variable_conflict use_column
 declare
