@@ -14,7 +14,7 @@ export const resync: Command = {
     const { enqueued } = Answer.parse(await project.callFunction("process-embedding-queue", { body }));
     output.line(
       enqueued === 0
-        ? "Every row agrees with its embeddings, or waits already."
+        ? `Every row${argument === "" ? " that can be read" : ""} agrees with its embeddings, or waits already.`
         : `${enqueued} rows disagree and are queued. npm run accord -- process embeds them now.`,
     );
     return { code: EXIT.agree, json: { enqueued } };

@@ -64,8 +64,8 @@ export const status: Command = {
         ["source", "embedded", "of", "pending", "processing", "failed", "oldest", "rows/min", "ready in"],
         embeddings.map((e) => [
           e.source_table,
-          share(e.coverage),
-          e.eligible,
+          e.coverage === null ? "unknown" : share(e.coverage),
+          e.eligible ?? "unreadable or locked",
           e.pending + (e.is_catching_up ? "+" : ""),
           e.processing,
           e.failed,

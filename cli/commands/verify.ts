@@ -22,13 +22,27 @@ export const verify: Command = {
       output.line(output.good("Every row and its embeddings agree."));
       return { code: EXIT.agree, json: { problems } };
     }
-    const shown = problems.slice(0, MOST_SHOWN);
-    const rows = shown.map((p) => [p.source_table, p.source_id, p.problem, p.detail, p.queued ?? "not queued"]);
+    // Tables that could not be examined first: of their rows nothing is known.
+    const tables = problems.filter((p) => p.source_id === null);
+    const differing = problems.filter((p) => p.source_id !== null);
+    const rows = [...tables, ...differing].slice(0, MOST_SHOWN).map((p) => [
+      p.source_table,
+      p.source_id ?? "all",
+      p.problem,
+      p.detail,
+      p.source_id === null ? "" : p.queued ?? "not queued",
+    ]);
     for (const line of table(["source", "row", "problem", "", "queue"], rows)) output.line(line);
-    const count = problems.length < MOST_GIVEN ? `${problems.length}` : `${MOST_GIVEN} or more`;
-    output.line(
-      output.bad(`${count} rows disagree. What is pending is on its way; npm run accord -- resync queues the rest.`),
-    );
+    if (tables.length > 0) {
+      const names = tables.map((p) => p.source_table).join(", ");
+      output.line(output.bad(`Not proven: ${names}. npm run accord -- doctor says how to mend what is unreadable.`));
+    }
+    if (differing.length > 0) {
+      const count = problems.length < MOST_GIVEN ? `${differing.length}` : `${MOST_GIVEN} or more`;
+      output.line(
+        output.bad(`${count} rows disagree. What is pending is on its way; npm run accord -- resync queues the rest.`),
+      );
+    }
     return { code: EXIT.differences, json: { problems } };
   },
 };

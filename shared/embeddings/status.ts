@@ -13,11 +13,11 @@ export const SourceStatus = z.object({
   eta: z.string().nullable(),
   /** Rows of a table that was registered a moment ago are queued bit by bit. */
   is_catching_up: z.boolean(),
-  /** Published rows, and those of them with a copy in the active profile. */
-  eligible: z.number(),
+  /** Published rows, null where the table is locked or cannot be read; and rows with a copy in the active profile. */
+  eligible: z.number().nullable(),
   embedded: z.number(),
   /** From 0 to 1. */
-  coverage: z.number(),
+  coverage: z.number().nullable(),
 });
 
 export type SourceStatus = z.infer<typeof SourceStatus>;
@@ -46,12 +46,12 @@ export const Spending = z.object({
 
 export type Spending = z.infer<typeof Spending>;
 
-/** A row that disagrees with its embeddings. */
+/** A row that disagrees with its embeddings; or a table, without a row, that is locked just now or cannot be read. */
 export const Problem = z.object({
   source_table: z.string(),
-  source_id: z.string(),
+  source_id: z.string().nullable(),
   profile: z.string(),
-  problem: z.enum(["missing", "stale", "orphan", "duplicate", "wrong_profile"]),
+  problem: z.enum(["missing", "stale", "orphan", "duplicate", "wrong_profile", "locked", "unreadable"]),
   detail: z.string(),
   /** The status of its queue row, unless that is done. */
   queued: z.enum(["pending", "processing", "failed"]).nullable(),

@@ -302,7 +302,15 @@ begin
         );
         -- None, and not yet over: there is more to look through. Not for as long as it takes, because somebody waits.
         for attempt in 1..20 loop
-            added := private.advance_backfill(next_source, batch);
+            begin
+                added := private.advance_backfill(next_source, batch);
+            exception when others then
+                -- One that cannot be read keeps none of the others waiting, nor the worker that calls this.
+                added := null;
+                if not private.is_told_broken(next_source) then
+                    perform private.tell_broken_source(next_source, private.reading_fault(sqlstate));
+                end if;
+            end;
             enqueued := enqueued + coalesce(added, 0);
             exit when added is distinct from 0;
         end loop;
@@ -382,23 +390,43 @@ $$;
 comment on function private.source_key_values(private.embedding_sources, text) is 'The values of the key columns that are in a source_id, as SQL.';
 revoke all on function private.source_key_values(private.embedding_sources, text) from public;
 
-create function private.counted_columns(source private.embedding_sources) returns name[]
+create function private.probe_expressions(source private.embedding_sources) returns void
 language plpgsql
 set search_path = ''
 as $$
 declare
     probe refcursor;
+begin
+    -- A cursor takes one statement alone, and this one is never fetched from: what an expression could do is not done.
+    open probe for execute format(
+        E'select (%s\n)::text, (%s\n)::boolean from %s as %I', source.content, source.published, source.relation,
+        private.name_of(source.relation)
+    );
+    close probe;
+    -- What is not the source's own to say: its key, and the columns that templates name.
+    open probe for execute format(
+        'select %s, %s from %s', private.source_key(source), private.fields_sql(private.columns_of_templates()), source.relation
+    );
+    close probe;
+end
+$$;
+comment on function private.probe_expressions(private.embedding_sources) is
+    'Fails where the expressions of a source do not fit its table. No row is read, so the error tells nothing of any.';
+revoke all on function private.probe_expressions(private.embedding_sources) from public;
+
+create function private.counted_columns(source private.embedding_sources) returns name[]
+language plpgsql
+set search_path = ''
+as $$
+declare
     tree text;
     columns name[];
 begin
-    -- A cursor takes one statement alone, and this one is never fetched from: what an expression could do is not done.
     begin
-        open probe for execute format(
-            E'select (%s\n)::text, (%s\n)::boolean from %s as %I', source.content, source.published, source.relation,
-            private.name_of(source.relation)
-        );
-        close probe;
-    exception when others then
+        perform private.probe_expressions(source);
+    exception when lock_not_available then
+        raise;
+    when others then
         raise exception 'The expressions for % do not fit: %', source.source_table, sqlerrm
             using
                 errcode = 'invalid_parameter_value',
@@ -633,6 +661,7 @@ create function public.register_embedding_source(
 ) returns jsonb
 language plpgsql
 set search_path = ''
+set lock_timeout = '2s'
 as $$
 declare
     before private.embedding_sources;
@@ -671,6 +700,14 @@ begin
         raise exception 'Table % has no primary key', source
             using errcode = 'invalid_parameter_value', hint = 'Its rows could not be told apart: give it one first.';
     end if;
+    if coalesce(btrim(content), '') = '' or coalesce(btrim(published), '') = '' then
+        raise exception '% of % must be an SQL expression, not %',
+            case when coalesce(btrim(content), '') = '' then 'content' else 'published' end, source,
+            coalesce(quote_literal(case when coalesce(btrim(content), '') = '' then content else published end), 'null')
+            using
+                errcode = 'invalid_parameter_value',
+                hint = 'content gives the text of one row, such as title; published tells whether it counts, such as true or is_published.';
+    end if;
     if chunk_tokens not between 16 and 8000 then
         raise exception 'chunk_tokens must be from 16 to 8000, not %', chunk_tokens using errcode = 'invalid_parameter_value';
     end if;
@@ -683,6 +720,18 @@ begin
 
     -- Edits wait until the triggers stand, so that none falls between them and what is enqueued below.
     execute format('lock table %s in share row exclusive mode', source);
+    -- "a.b".c and a."b.c" have one name, and a table that was renamed is known by its old one.
+    select s.* into before
+    from private.present_sources as s
+    where (s.source_table = registered.source_table) <> (s.relation = registered.relation)
+    limit 1;
+    if found then
+        raise exception 'Table % cannot be registered as "%": % is registered as "%"',
+            source, registered.source_table, before.relation, before.source_table
+            using errcode = 'invalid_parameter_value', hint = format(
+                'One name stands for one table. That one can leave first: select public.unregister_embedding_source(%L);', before.relation
+            );
+    end if;
     select * into before from private.embedding_sources as s where s.source_table = registered.source_table for update;
     insert into private.embedding_sources (
         source_table, relation, key_columns, content, published, chunk_tokens, chunk_overlap
@@ -719,6 +768,10 @@ begin
         end loop;
     end if;
     return jsonb_build_object('sourceTable', registered.source_table, 'enqueued', enqueued);
+exception when lock_not_available or deadlock_detected then
+    -- Whoever comes after it would have to wait behind it as well.
+    raise exception 'Table % is in use just now', source
+        using errcode = 'PT409', hint = 'Somebody writes it or changes it in a transaction that is still open. Try again in a while.';
 end
 $$;
 comment on function public.register_embedding_source(regclass, text, text, integer, integer) is
@@ -733,6 +786,7 @@ begin
     -- The queue first: whoever holds a row of it writes copies, and these ask for the source.
     delete from public.embedding_sync_queue as q where q.source_table = forget_source.source_table;
     delete from private.embedding_sources as s where s.source_table = forget_source.source_table;
+    perform private.resolve_alert(kind, source_table) from unnest('{embedding_source_broken,embeddings_differ}'::text[]) as kind;
 end
 $$;
 comment on function private.forget_source(text) is 'Removes a source with its copies and what waits for them.';
@@ -753,16 +807,25 @@ revoke all on function private.forget_dropped_sources() from public;
 create function public.unregister_embedding_source(source regclass) returns void
 language plpgsql
 set search_path = ''
+set lock_timeout = '2s'
 as $$
 declare
     left_source constant text := (select s.source_table from private.embedding_sources as s where s.relation = source);
 begin
-    perform private.drop_source_triggers(source);
-    perform private.forget_source(left_source);
     if left_source is null then
         raise exception '% is not registered', source
             using errcode = 'invalid_parameter_value', hint = 'embedding_sync_status lists what is.';
     end if;
+    -- Nobody writes copies meanwhile: who did would wait for those that are deleted here, and hold what is wanted next.
+    perform private.lock_profiles();
+    delete from private.embedded_rows as r where r.source_table = left_source;
+    -- What took long is done, and readers and writers of the table were kept from nothing. From here on they are.
+    perform private.drop_source_triggers(source);
+    perform private.forget_source(left_source);
+exception when lock_not_available or deadlock_detected then
+    -- Whoever reads the table would have to wait behind it as well.
+    raise exception 'Table % is in use just now', source
+        using errcode = 'PT409', hint = 'Somebody reads, writes or embeds it in a transaction that is still open. Try again in a while.';
 end
 $$;
 comment on function public.unregister_embedding_source(regclass) is 'Ends the embedding of a table and removes its embeddings.';

@@ -197,20 +197,64 @@ $$;
 comment on function private.lock_profiles() is 'Waits until no copies are being written; until the end of the transaction none are. finish_embedding_jobs() is the other side.';
 revoke all on function private.lock_profiles() from public;
 
+create function private.require_profile_values(made private.embedding_profiles) returns void
+language plpgsql
+immutable
+set search_path = ''
+as $$
+declare
+    -- What each must be, and what was given.
+    wrong record;
+begin
+    select v.* into wrong
+    from (values
+        (
+            coalesce(made.name ~ '^[A-Za-z0-9][A-Za-z0-9:._/-]{0,99}$', false), 'name',
+            'up to 100 letters, digits and any of : . _ / -, the first one a letter or a digit', to_jsonb(made.name)
+        ),
+        (coalesce(made.provider ~ '^[a-z][a-z0-9-]*$', false), 'provider', 'lower-case letters, digits and hyphens, such as openai', to_jsonb(made.provider)),
+        (coalesce(made.model ~ '\S', false), 'model', 'the name of a model of the provider', to_jsonb(made.model)),
+        (coalesce(made.dimensions between 1 and 4000, false), 'dimensions', 'from 1 to 4000', to_jsonb(made.dimensions)),
+        (coalesce(made.chunk_tokens between 16 and 8000, false), 'chunk_tokens', 'from 16 to 8000', to_jsonb(made.chunk_tokens)),
+        (
+            coalesce(made.chunk_overlap >= 0 and made.chunk_overlap * 2 < made.chunk_tokens, false), 'chunk_overlap',
+            'from 0 to less than half of chunk_tokens', to_jsonb(made.chunk_overlap)
+        ),
+        (
+            coalesce(position('{chunk}' in made.template) > 0, false), 'template',
+            'a text with {chunk} in it, and {headings} or {a_column} if wanted', to_jsonb(made.template)
+        ),
+        (coalesce(made.usd_per_million_tokens >= 0, false), 'usd_per_million_tokens', '0 or more', to_jsonb(made.usd_per_million_tokens))
+    ) as v (is_right, name, allowed, given)
+    where not v.is_right
+    limit 1;
+    if found then
+        raise exception 'The % of a profile must be %, not %', wrong.name, wrong.allowed, coalesce(wrong.given::text, 'null')
+            using errcode = 'invalid_parameter_value', hint = 'Nothing was made. Give another one.';
+    end if;
+end
+$$;
+comment on function private.require_profile_values(private.embedding_profiles) is 'Says which value of a profile cannot be, and what can: the constraints say it to nobody.';
+revoke all on function private.require_profile_values(private.embedding_profiles) from public;
+
 create function private.create_profile(made private.embedding_profiles) returns void
 language plpgsql
 set search_path = ''
+set lock_timeout = '2s'
 as $$
 declare
     source private.embedding_sources;
 begin
+    perform private.require_profile_values(made);
     for source in select s.* from private.present_sources as s order by s.source_table loop
         perform private.require_columns(source.relation, private.template_columns(made.template), made.template);
     end loop;
     insert into private.embedding_profiles values (made.*);
     for source in select s.* from private.present_sources as s order by s.source_table loop
-        -- The columns of its template count from now on.
-        if private.template_columns(made.template) <> '{}' then
+        -- The columns of its template count from now on; of a table that cannot be read, once it is registered anew.
+        if private.template_columns(made.template) <> '{}'
+            and coalesce((private.source_fault(source.source_table)).state, '55P03') = '55P03'
+        then
             execute format('lock table %s in share row exclusive mode', source.relation);
             perform private.create_source_triggers(source, private.counted_columns(source));
         end if;
@@ -230,6 +274,12 @@ begin
         private.partition_of(made.name), made.name
     );
     perform private.begin_backfill(s.source_table) from private.present_sources as s;
+exception when lock_not_available or deadlock_detected then
+    -- Who writes the tables before it would have to wait as well.
+    raise exception 'Profile "%" cannot be made just now', made.name
+        using errcode = 'PT409', hint = format(
+            'Its template names columns, and somebody writes %s in a transaction that is still open. Try again in a while.', source.relation
+        );
 end
 $$;
 revoke all on function private.create_profile(private.embedding_profiles) from public;
@@ -410,18 +460,27 @@ set lock_timeout = '500ms'
 as $$
 declare
     profile private.embedding_profiles;
+    -- Since when profiles are being filled.
+    filling_since timestamptz;
 begin
     -- Several workers may end at once.
     if not pg_try_advisory_xact_lock(hashtextextended('accord embedding profiles advance', 0)) then
         return;
     end if;
-    -- What is still being filled stays bare.
-    if exists (select from private.embedding_backfills) or exists (
-        select from public.embedding_sync_queue as q where q.processed_at is null and q.failed_at is null and q.priority = 1
-    ) then
-        return;
-    end if;
+    select min(f.since) into filling_since
+    from (
+        select b.started_at from private.embedding_backfills as b
+        union all
+        select q.created_at from public.embedding_sync_queue as q
+        where q.processed_at is null and q.failed_at is null and q.priority = 1
+    ) as f (since);
     for profile in select p.* from private.embedding_profiles as p where p.state in ('building', 'active') order by p.state loop
+        -- What is still being filled stays bare; but not the one that search uses, once it is large and a budget, or a table
+        -- that cannot be read, may hold the rest back for weeks.
+        continue when filling_since is not null and not (
+            profile.state = 'active' and private.is_large(profile.name)
+            and (private.least_urgent_affordable() < 1 or filling_since < clock_timestamp() - interval '1 day')
+        );
         if not private.has_nearest_index(profile.name) then
             perform private.index_profile(profile);
             -- One thing at a time: who holds the index's table must not wait for who writes into it.
@@ -430,7 +489,7 @@ begin
         if profile.state = 'building' and profile.activates_itself
             and not exists (select from public.embedding_sync_queue as q where q.processed_at is null and q.failed_at is null)
             -- Rows that wait for a person would hold it up for ever.
-            and not exists (select from private.embedding_problems(profile.name) as v where v.queued is distinct from 'failed')
+            and not exists (select from private.differing_embeddings(profile.name) as v where v.queued is distinct from 'failed')
             -- Rows may be held here that somebody waits for who changes a profile just now.
             and pg_try_advisory_xact_lock(hashtextextended('accord embedding profiles', 0))
         then
@@ -479,6 +538,7 @@ as $$
 declare
     profile private.embedding_profiles;
     wrong bigint;
+    unproven text;
     eligible bigint;
     enqueued bigint;
 begin
@@ -487,8 +547,17 @@ begin
     if profile.state = 'active' then
         return jsonb_build_object('name', profile.name, 'state', 'active', 'enqueued', 0);
     end if;
-    select count(distinct (v.source_table, v.source_id)) into wrong from private.embedding_problems(profile.name) as v;
-    if wrong > 0 and not force then
+    if not force then
+        select count(distinct (v.source_table, v.source_id)) filter (where v.source_id is not null),
+            min(format('table %s, %s', v.source_table, v.detail)) filter (where v.source_id is null)
+        into wrong, unproven
+        from private.differing_embeddings(profile.name) as v;
+    end if;
+    if unproven is not null then
+        raise exception 'Whether profile "%" is complete cannot be told: %', profile.name, unproven
+            using errcode = 'PT409', hint = 'Have the table mended, as accord doctor says. With force the profile is activated as it is, and the table gone through later.';
+    end if;
+    if wrong > 0 then
         select coalesce(sum(private.count_eligible(s.source_table)), 0)::bigint into eligible from private.present_sources as s;
         raise exception 'Profile "%" lacks % of % rows', profile.name, wrong, greatest(eligible, wrong)
             using errcode = 'PT409', hint = case profile.state
@@ -503,7 +572,7 @@ begin
     perform private.switch_profile(profile.name);
     -- Under the lock: what is edited before it and finished without this profile is found here, and what is finished after
     -- it has this profile as well. Whoever wants to write copies meanwhile waits for nobody and comes again.
-    enqueued := private.resync(profile.name);
+    enqueued := private.resync(profile.name, leaves_none_out => true);
     return jsonb_build_object('name', profile.name, 'state', 'active', 'enqueued', enqueued);
 end
 $$;
@@ -534,7 +603,7 @@ begin
     end if;
     perform private.switch_profile(before);
     -- What was edited since is put right first thing; under the lock, as above.
-    enqueued := private.resync(before);
+    enqueued := private.resync(before, leaves_none_out => true);
     return jsonb_build_object('name', before, 'state', 'active', 'enqueued', enqueued);
 end
 $$;

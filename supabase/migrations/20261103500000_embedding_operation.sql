@@ -1,9 +1,128 @@
 -- What people see of embeddings and do about them.
 --
+--   sources  which tables can be read, and what is told of one that cannot
 --   proof    which copies differ from their rows, found in the data itself
 --   people   enqueue, resync, retry, what is stuck, the status
 --   alerts   what is looked at by itself
 --   health   what must be in place
+
+-- Sources that cannot be read ------------------------------------------------------------------------------------------
+
+create function private.reading_fault(state text) returns text
+language sql
+immutable
+set search_path = ''
+as $$
+    -- Not the error's own words: they quote values of rows.
+    select case
+        when state = '55P03' then 'somebody has it locked just now'
+        when state like '22%' then 'an expression fails on a value of a row'
+        else 'an expression fails'
+    end || format(' (SQLSTATE %s)', state);
+$$;
+comment on function private.reading_fault(text) is 'Why a source could not be read, by the SQLSTATE alone.';
+revoke all on function private.reading_fault(text) from public;
+
+create function private.source_fault(source_table text, reads_rows boolean default false, out state text, out reason text)
+language plpgsql
+stable
+set search_path = ''
+set timezone = 'UTC'
+set datestyle = 'ISO'
+set lock_timeout = '500ms'
+as $$
+declare
+    source private.embedding_sources;
+begin
+    select s.* into source from private.present_sources as s where s.source_table = source_fault.source_table;
+    if not found then
+        return;
+    end if;
+    begin
+        perform private.probe_expressions(source);
+    exception when others then
+        state := sqlstate;
+        reason := case when state = '55P03' then private.reading_fault(state) else format('%s (SQLSTATE %s)', sqlerrm, state) end;
+        return;
+    end;
+    if reads_rows then
+        execute format(
+            E'select count(%s), count((%s\n)::text), count(%s) from %s as %I where coalesce((%s\n)::boolean, false)',
+            private.source_key(source), source.content, private.fields_sql(private.columns_of_templates()), source.relation,
+            private.name_of(source.relation), source.published
+        );
+    end if;
+exception when others then
+    state := sqlstate;
+    reason := private.reading_fault(state);
+end
+$$;
+comment on function private.source_fault(text, boolean) is
+    'Why a source cannot be read, null where it can: whether its expressions fit the table and, if asked, each of its rows. Holds nothing of a row.';
+revoke all on function private.source_fault(text, boolean) from public;
+
+create function private.broken_source_mend(source_table text) returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select format(
+        'Give the table back what its expressions need (content: %s; published: %s), or register it with others: select public.register_embedding_source(%L, <content>, <published>); or have it leave: select public.unregister_embedding_source(%3$L);',
+        s.content, s.published, s.relation
+    )
+    from private.present_sources as s
+    where s.source_table = broken_source_mend.source_table;
+$$;
+comment on function private.broken_source_mend(text) is 'What to do about a source that cannot be read.';
+revoke all on function private.broken_source_mend(text) from public;
+
+create function private.is_told_broken(source_table text) returns boolean
+language sql
+stable
+set search_path = ''
+as $$
+    select exists (
+        select from public.alerts as a
+        where a.kind = 'embedding_source_broken' and a.subject = is_told_broken.source_table and a.resolved_at is null
+    );
+$$;
+revoke all on function private.is_told_broken(text) from public;
+
+create function private.tell_broken_source(source_table text, reason text) returns void
+language sql
+set search_path = ''
+as $$
+    select private.raise_alert('embedding_source_broken', source_table, format(
+        'Table "%s" cannot be read: %s. Its embeddings stay as they are, edits of it may fail, and until it is mended no profile takes the active one''s place by itself. %s',
+        source_table, reason, private.broken_source_mend(source_table)
+    ));
+$$;
+comment on function private.tell_broken_source(text, text) is 'Raises the alert that a source cannot be read.';
+revoke all on function private.tell_broken_source(text, text) from public;
+
+create function private.watch_sources() returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    source text;
+    is_told boolean;
+    fault record;
+begin
+    for source in select s.source_table from private.present_sources as s order by s.source_table loop
+        is_told := private.is_told_broken(source);
+        -- Its rows are read only where one of them may be what is told.
+        select f.* into fault from private.source_fault(source, is_told) as f;
+        if fault.state is null and is_told then
+            perform private.resolve_alert('embedding_source_broken', source);
+        elsif fault.state <> '55P03' then
+            perform private.tell_broken_source(source, fault.reason);
+        end if;
+    end loop;
+end
+$$;
+comment on function private.watch_sources() is 'Tells of sources that cannot be read, until they can.';
+revoke all on function private.watch_sources() from public;
 
 -- Proof ---------------------------------------------------------------------------------------------------------------
 
@@ -18,6 +137,11 @@ set timezone = 'UTC'
 set datestyle = 'ISO'
 set work_mem = '64MB' -- a million rows are hashed, not sorted on disk
 set parallel_tuple_cost = 0
+-- A source that was just filled is unknown to the statistics: it is guessed to have one row, and would be gone through
+-- once for each row of it.
+set enable_nestloop = off
+set jit = off -- what must be nested all the same is priced so high that everything would be compiled
+set lock_timeout = '2s'
 as $$
 #variable_conflict use_column
 declare
@@ -146,6 +270,42 @@ comment on function private.embedding_problems(text, text) is
     'Where copies and rows differ in a profile, found in the data itself and not in what the queue remembers; queued tells what is about to be done.';
 revoke all on function private.embedding_problems(text, text) from public;
 
+create function private.differing_embeddings(profile text, only_source text default null) returns table (
+    source_table text, source_id text, profile_name text, problem text, detail text, queued text
+)
+language plpgsql
+stable
+security definer -- as private.embedding_problems()
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    source text;
+    failure text;
+begin
+    for source in
+        select s.source_table from private.embedding_sources as s
+        where only_source is null or s.source_table = only_source
+        order by s.source_table
+    loop
+        begin
+            -- By way of a whole answer: of one that breaks off nothing is given.
+            return query select p.* from private.embedding_problems(profile, source) as p;
+        exception when others then
+            failure := sqlstate;
+            return query
+            select
+                source, null::text, profile, case failure when '55P03' then 'locked' else 'unreadable' end,
+                coalesce(case when f.state <> '55P03' then f.reason end, private.reading_fault(failure)), null::text
+            from private.source_fault(source) as f;
+        end;
+    end loop;
+end
+$$;
+comment on function private.differing_embeddings(text, text) is
+    'The problems of every source, or of one; a source that cannot be examined is one row without an id, locked or unreadable, and hides none of the others.';
+revoke all on function private.differing_embeddings(text, text) from public;
+
 create function public.verify_embeddings(only_source text default null) returns table (
     source_table text, source_id text, profile text, problem text, detail text, queued text
 )
@@ -164,12 +324,12 @@ begin
     return query
     select v.*
     from private.embedding_profiles as p
-    cross join lateral private.embedding_problems(p.name, only_source) as v
+    cross join lateral private.differing_embeddings(p.name, only_source) as v
     where p.state = 'active';
 end
 $$;
 comment on function public.verify_embeddings(text) is
-    'Every row that disagrees with its embeddings: missing, stale, orphan, duplicate or wrong_profile; none, and all agree.';
+    'Every row that disagrees with its embeddings: missing, stale, orphan, duplicate or wrong_profile; and, without an id, every table that is locked or unreadable. None, and all agree.';
 revoke all on function public.verify_embeddings(text) from public, anon, authenticated;
 grant execute on function public.verify_embeddings(text) to authenticated, service_role;
 
@@ -180,6 +340,7 @@ security definer -- reads sources past their policies, by the expressions that a
 set search_path = ''
 set timezone = 'UTC'
 set datestyle = 'ISO'
+set lock_timeout = '500ms' -- whoever looks at the status does not wait for a table
 as $$
 declare
     source private.embedding_sources;
@@ -194,9 +355,12 @@ begin
         source.relation, private.name_of(source.relation), source.published
     ) into eligible;
     return eligible;
+exception when others then
+    -- The status of the others is told all the same; an alert tells why this one cannot be read.
+    return null;
 end
 $$;
-comment on function private.count_eligible(text) is 'How many rows of a source are to be embedded.';
+comment on function private.count_eligible(text) is 'How many rows of a source are to be embedded; null where it is locked or cannot be read.';
 revoke all on function private.count_eligible(text) from public;
 grant execute on function private.count_eligible(text) to authenticated, service_role;
 
@@ -250,6 +414,11 @@ declare
 begin
     perform private.require_admin();
     source := private.require_source(source_table);
+    if source_id is null then
+        raise exception 'The id of the row of % is null', source_table
+            using errcode = 'invalid_parameter_value',
+                hint = format('Give its key, %s; resync_embeddings(%L) finds the rows that differ.', array_to_string(source.key_columns, ', '), source_table);
+    end if;
     begin
         -- An id that cannot be one of this table's would fail whole batches later on.
         execute format(
@@ -270,9 +439,11 @@ comment on function public.enqueue_embedding(text, text, text) is 'Has one row e
 revoke all on function public.enqueue_embedding(text, text, text) from public, anon, authenticated;
 grant execute on function public.enqueue_embedding(text, text, text) to authenticated, service_role;
 
-create function private.resync(profile text, only_source text default null) returns bigint
+create function private.resync(profile text, only_source text default null, leaves_none_out boolean default false) returns bigint
 language plpgsql
 set search_path = ''
+set enable_nestloop = off -- as private.embedding_problems()
+set jit = off
 as $$
 declare
     differing record;
@@ -280,22 +451,30 @@ declare
 begin
     for differing in
         -- A text that somebody gave is in the queue alone, and stays the row's until its next edit.
-        select v.source_table, q.content, array_agg(distinct v.source_id) as ids
-        from private.embedding_problems(resync.profile, only_source) as v
+        select v.source_table, q.content, array_remove(array_agg(distinct v.source_id), null) as ids,
+            min(v.problem) filter (where v.source_id is null) as unexamined, min(v.detail) filter (where v.source_id is null) as reason
+        from private.differing_embeddings(resync.profile, only_source) as v
         left join public.embedding_sync_queue as q on q.source_table = v.source_table and q.source_id = v.source_id
         -- What waits already is on its way, and what has failed waits for a person.
         where v.queued is null
         group by v.source_table, q.content
         order by v.source_table
     loop
+        if differing.unexamined = 'unreadable' then
+            perform private.tell_broken_source(differing.source_table, differing.reason);
+        end if;
+        if differing.unexamined is not null and leaves_none_out then
+            insert into private.embedding_backfills (source_table) values (differing.source_table) on conflict do nothing;
+        end if;
         perform private.enqueue_embeddings(differing.source_table, differing.ids, 'update', differing.content);
         enqueued := enqueued + cardinality(differing.ids);
     end loop;
     return enqueued;
 end
 $$;
-comment on function private.resync(text, text) is 'Queues the rows whose copies in a profile differ, and gives their number.';
-revoke all on function private.resync(text, text) from public;
+comment on function private.resync(text, text, boolean) is
+    'Queues the rows whose copies in a profile differ, and gives their number. A source that cannot be examined is left out, or gone through from its first row to its last as soon as it can be.';
+revoke all on function private.resync(text, text, boolean) from public;
 
 create function public.resync_embeddings(source_table text default null) returns bigint
 language plpgsql
@@ -305,10 +484,20 @@ set statement_timeout = '5min'
 as $$
 declare
     active text := (select p.name from private.embedding_profiles as p where p.state = 'active');
+    fault record;
 begin
     perform private.require_admin();
     if source_table is not null then
         perform private.require_source(source_table);
+        -- Whoever asks for one table is told to their face.
+        select f.* into fault from private.source_fault(source_table, true) as f;
+        if fault.state is not null then
+            raise exception 'Table "%" cannot be read: %', source_table, fault.reason
+                using errcode = 'PT409', hint = case fault.state
+                    when '55P03' then 'Try again in a while.'
+                    else private.broken_source_mend(source_table)
+                end;
+        end if;
     end if;
     if active is null then
         -- Nothing was embedded yet: everything is to be.
@@ -351,6 +540,40 @@ comment on function public.retry_failed_embeddings(text) is 'Gives failed rows a
 revoke all on function public.retry_failed_embeddings(text) from public, anon, authenticated;
 grant execute on function public.retry_failed_embeddings(text) to authenticated, service_role;
 
+create function private.stuck_embeddings() returns setof public.embedding_sync_queue
+language sql
+stable
+set search_path = ''
+as $$
+    select q.*
+    from public.embedding_sync_queue as q
+    where q.processed_at is null and q.failed_at is null
+        -- Nobody is late while the money is spent or every provider rests.
+        and q.priority <= (select private.least_urgent_affordable())
+        and (
+            not exists (select from private.embedding_profiles as p where p.state in ('building', 'active'))
+            or exists (
+                select
+                from private.embedding_profiles as p
+                left join private.embedding_providers as r on r.provider = p.provider
+                where p.state in ('building', 'active') and coalesce(r.paused_until <= clock_timestamp(), true)
+            )
+        )
+        and (
+            q.visible_at < clock_timestamp() - interval '15 minutes'
+            -- A row that is taken and given back again and again is always due since a moment ago. An edit that waits for so
+            -- long is late where nothing else gets done either, and it was not put off until later.
+            or q.priority = 0 and q.created_at < clock_timestamp() - interval '15 minutes'
+                and (q.visible_at <= clock_timestamp() or q.lease_token is not null)
+                and not exists (
+                    select from public.embedding_sync_queue as d
+                    where greatest(d.processed_at, d.failed_at) > clock_timestamp() - interval '15 minutes'
+                )
+        );
+$$;
+comment on function private.stuck_embeddings() is 'Rows that should have been embedded a quarter of an hour ago: three rounds of the schedule have passed them by, or got nowhere.';
+revoke all on function private.stuck_embeddings() from public;
+
 create function public.stuck_embedding_jobs() returns table (
     source_table text, source_id text, status text, problem text, since timestamptz, retry_count integer, last_error text
 )
@@ -364,17 +587,17 @@ begin
     return query
     select q.source_table, q.source_id, q.status,
         case
+            when q.visible_at >= clock_timestamp() - interval '15 minutes' then 'is taken, and never gets done'
             when q.lease_token is not null then 'its worker ended without a word'
             else 'waits, and nobody takes it'
         end,
-        q.visible_at, q.retry_count, q.last_error
-    from public.embedding_sync_queue as q
-    where q.processed_at is null and q.failed_at is null and q.visible_at < clock_timestamp() - interval '15 minutes'
-    order by q.visible_at
+        least(q.visible_at, q.created_at), q.retry_count, q.last_error
+    from private.stuck_embeddings() as q
+    order by 5
     limit 1000;
 end
 $$;
-comment on function public.stuck_embedding_jobs() is 'Rows that have been due for a quarter of an hour: three rounds of the schedule have passed them by.';
+comment on function public.stuck_embedding_jobs() is 'Rows that have been due for a quarter of an hour: three rounds of the schedule have passed them by, or got nowhere.';
 revoke all on function public.stuck_embedding_jobs() from public, anon, authenticated;
 grant execute on function public.stuck_embedding_jobs() to authenticated, service_role;
 
@@ -411,9 +634,11 @@ select
     counted.*,
     -- What is not queued yet: a table that is being caught up with.
     exists (select from private.embedding_backfills as b where b.source_table = counted.source_table) as is_catching_up,
-    coalesce(coverage.eligible, 0) as eligible,
+    -- Null, and so the next but one: the table is locked or cannot be read.
+    coverage.eligible,
     coverage.embedded,
-    case when coverage.eligible > 0 then round(least(1, coverage.embedded::numeric / coverage.eligible), 4) else 1 end as coverage
+    case when coverage.eligible > 0 then round(least(1, coverage.embedded::numeric / coverage.eligible), 4) when coverage.eligible = 0 then 1 end
+        as coverage
 from (
     select
         s.source_table,
@@ -467,10 +692,11 @@ select
     p.activated_at
 from private.embedding_profiles as p
 cross join lateral (
+    -- Of the tables that can be read.
     select
-        coalesce(sum(private.count_eligible(s.source_table)), 0) as eligible,
-        coalesce(sum(private.count_embedded(s.source_table, p.name)), 0) as embedded
-    from private.embedding_sources as s
+        coalesce(sum(counted.eligible), 0) as eligible,
+        coalesce(sum(private.count_embedded(counted.source_table, p.name)) filter (where counted.eligible is not null), 0) as embedded
+    from (select s.source_table, private.count_eligible(s.source_table) as eligible from private.embedding_sources as s offset 0) as counted
 ) as coverage;
 comment on view public.embedding_profile_status is 'Each profile at a glance: whether search uses it, and how many of the rows it covers.';
 revoke all on public.embedding_profile_status from anon, authenticated;
@@ -522,19 +748,17 @@ declare
     stuck bigint;
     failed bigint;
 begin
-    select count(*) into stuck
-    from public.embedding_sync_queue as q
-    where q.processed_at is null and q.failed_at is null and q.visible_at < clock_timestamp() - interval '15 minutes'
-        and private.has_due_embeddings();
+    select count(*) into stuck from private.stuck_embeddings();
     select count(*) into failed from public.embedding_sync_queue as q where q.failed_at is not null;
     perform private.set_alert(stuck > 0, 'embeddings_stuck', format(
-        '%s rows have been due for a quarter of an hour and nobody has embedded them. See stuck_embedding_jobs(); run accord doctor.', stuck
+        '%s rows have been due for a quarter of an hour and are not embedded. See stuck_embedding_jobs(); run accord doctor.', stuck
     ));
     perform private.set_alert(
         failed >= (private.setting('embedding_failed_alert_rows') #>> '{}')::integer, 'embeddings_failed',
         format('%s rows could not be embedded. See last_error in embedding_sync_queue, then run accord retry.', failed)
     );
     perform private.watch_embedding_budgets();
+    perform private.watch_sources();
     -- Who runs this is the schedule itself, so it ticks.
     perform private.set_alert(false, 'schedule_stopped', '');
 end
@@ -548,46 +772,93 @@ set search_path = ''
 as $$
 declare
     last_run timestamptz;
+    last_failure timestamptz;
 begin
-    select max(d.start_time) into last_run
+    select max(d.start_time) filter (where d.status = 'succeeded'), max(d.start_time) filter (where d.status = 'failed')
+    into last_run, last_failure
     from cron.job_run_details as d
     join cron.job as j using (jobid)
     where j.jobname = 'accord-embeddings';
     if coalesce(last_run, pg_postmaster_start_time()) < now() - interval '20 minutes'
         and pg_postmaster_start_time() < now() - interval '20 minutes'
     then
-        perform private.raise_alert('schedule_stopped', '', 'pg_cron has not run accord-embeddings for twenty minutes. Restart the database, or see Integrations, Cron in the dashboard.');
+        perform private.raise_alert('schedule_stopped', '', case
+            when last_failure > now() - interval '20 minutes'
+                then 'Every run of accord-embeddings has failed for twenty minutes. See return_message in cron.job_run_details.'
+            else 'pg_cron has not run accord-embeddings for twenty minutes. Restart the database, or see Integrations, Cron in the dashboard.'
+        end);
     end if;
 end
 $$;
-comment on function private.watch_schedule() is 'Raises an alert when the schedule has stopped. Called by workers that somebody else woke.';
+comment on function private.watch_schedule() is 'Raises an alert when the schedule has stopped, or none of its runs succeeds. Called by workers that somebody else woke.';
 revoke all on function private.watch_schedule() from public;
 
-create function private.verify_and_resync() returns bigint
+create function private.verify_and_resync(only_source text default null) returns bigint
 language plpgsql
 set search_path = ''
 as $$
 declare
+    active constant text := (select p.name from private.embedding_profiles as p where p.state = 'active');
+    source text;
     found_problems text;
+    unexamined text;
     repaired bigint := 0::bigint;
 begin
-    select string_agg(format('%s %s', v.n, v.problem), ', ') into found_problems
-    from (
-        select p.problem, count(*) as n from public.verify_embeddings() as p where p.queued is null group by p.problem order by p.problem
-    ) as v;
-    if found_problems is not null then
-        repaired := public.resync_embeddings();
-    end if;
-    perform private.set_alert(found_problems is not null, 'embeddings_differ', format(
-        'Rows and embeddings differed where no edit was waiting: %s. They have been queued; the next night tells whether it helped.', found_problems
-    ));
+    for source in
+        select s.source_table from private.embedding_sources as s
+        where only_source is null or s.source_table = only_source
+        order by s.source_table
+    loop
+        select string_agg(format('%s %s', v.n, v.problem), ', ' order by v.problem) filter (where v.is_row),
+            min(v.problem) filter (where not v.is_row)
+        into found_problems, unexamined
+        from (
+            select d.problem, d.source_id is not null as is_row, count(*) as n
+            from private.differing_embeddings(active, source) as d
+            where d.queued is null
+            group by 1, 2
+        ) as v;
+        if unexamined = 'locked' then
+            -- Nothing is wrong with it that is known.
+            raise warning 'Table "%" was locked and is not proven this time', source;
+            continue;
+        end if;
+        -- One that cannot be read is told there.
+        if found_problems is not null or unexamined is not null then
+            repaired := repaired + private.resync(active, source);
+        end if;
+        if found_problems is not null then
+            perform private.raise_alert('embeddings_differ', source, format(
+                'Rows of "%s" and their embeddings differed where no edit was waiting: %s. They have been queued; the next night tells whether it helped.',
+                source, found_problems
+            ));
+        elsif unexamined is null then
+            perform private.resolve_alert('embeddings_differ', source);
+        end if;
+    end loop;
     return repaired;
 end
 $$;
-comment on function private.verify_and_resync() is 'Proves that rows and embeddings agree, and has put right what does not. Scheduled nightly.';
-revoke all on function private.verify_and_resync() from public;
+comment on function private.verify_and_resync(text) is 'Proves that rows and embeddings agree, and has put right what does not.';
+revoke all on function private.verify_and_resync(text) from public;
 
-select cron.schedule('accord-embeddings-verify', '43 2 * * *', 'select private.verify_and_resync()');
+select cron.schedule(
+    'accord-embeddings-verify',
+    '43 2 * * *',
+    -- A transaction for each source: nobody who changes one table waits for the proof of another.
+    $command$
+    do $prove$
+    declare
+        source text;
+    begin
+        for source in select s.source_table from private.embedding_sources as s order by s.source_table loop
+            perform private.verify_and_resync(source);
+            commit;
+        end loop;
+    end
+    $prove$
+    $command$
+);
 
 -- Health --------------------------------------------------------------------------------------------------------------
 
@@ -609,14 +880,17 @@ as $$
                 or wanted_since.at > now() - interval '15 minutes',
             false
         ),
-        coalesce('last run ' || to_char(ticks.last_run at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'no run yet'),
+        coalesce('last success ' || to_char(ticks.last_run at time zone 'UTC', 'YYYY-MM-DD HH24:MI') || ' UTC', 'no run yet'),
         case
             when ticks.last_run > now() - interval '15 minutes' or pg_postmaster_start_time() > now() - interval '15 minutes'
                 or wanted_since.at > now() - interval '15 minutes' then null
+            when ticks.last_failure > now() - interval '15 minutes' then 'Its runs fail. See return_message in cron.job_run_details.'
             else 'pg_cron has stopped. Restart the database, or see Integrations, Cron in the dashboard.'
         end
     from (
-        select max(d.start_time) as last_run
+        select
+            max(d.start_time) filter (where d.status = 'succeeded') as last_run,
+            max(d.start_time) filter (where d.status = 'failed') as last_failure
         from cron.job_run_details as d
         join cron.job as j using (jobid)
         where j.jobname = 'accord-embeddings'
@@ -649,9 +923,27 @@ as $$
     union all
 
     select
+        'source ' || s.source_table,
+        told.message is null and coalesce(f.state, '55P03') = '55P03',
+        case
+            when f.state is not null then f.reason
+            when told.message is not null then 'a row of it could not be read'
+            else 'its expressions fit'
+        end,
+        case
+            when coalesce(f.state, '55P03') <> '55P03' then private.broken_source_mend(s.source_table)
+            else told.message
+        end
+    from private.present_sources as s
+    cross join lateral private.source_fault(s.source_table) as f
+    left join public.alerts as told
+        on told.kind = 'embedding_source_broken' and told.subject = s.source_table and told.resolved_at is null
+
+    union all
+
+    select
         'embedding queue',
-        count(*) filter (where q.failed_at is not null) = 0
-            and coalesce(min(q.visible_at) filter (where q.processed_at is null and q.failed_at is null), now()) > now() - interval '15 minutes',
+        count(*) filter (where q.failed_at is not null) = 0 and not exists (select from private.stuck_embeddings()),
         format(
             '%s failed, %s waiting',
             count(*) filter (where q.failed_at is not null),
@@ -659,8 +951,8 @@ as $$
         ),
         case
             when count(*) filter (where q.failed_at is not null) > 0 then 'See last_error in embedding_sync_queue, then run: accord retry.'
-            when min(q.visible_at) filter (where q.processed_at is null and q.failed_at is null) < now() - interval '15 minutes'
-                then 'Nothing takes what is due. Run: accord process; and see that the schedule ticks.'
+            when exists (select from private.stuck_embeddings())
+                then 'What is due does not get done: see stuck_embedding_jobs(). Run: accord process; and see that the schedule ticks.'
         end
     from public.embedding_sync_queue as q;
 $$;

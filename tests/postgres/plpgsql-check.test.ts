@@ -11,6 +11,8 @@ interface Finding {
 /** The expressions of a source are SQL on purpose: whoever owns a table gives them, and they are examined first. */
 const RUNS_EXPRESSIONS = new Set([
   "private.counted_columns(private.embedding_sources)",
+  "private.probe_expressions(private.embedding_sources)",
+  "private.source_fault(text,boolean)",
   "private.eligible(uuid[])",
   "private.advance_backfill(text,integer)",
   "private.count_eligible(text)",

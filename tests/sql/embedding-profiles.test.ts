@@ -11,6 +11,7 @@ import {
   onBareGround,
   onRows,
   prepare,
+  settle,
   SMALL,
   states,
   waiting,
@@ -204,15 +205,67 @@ test(
     const said = async (sql: string) => (await refusalOf(tx, sql)).message;
     expect(await said("select public.prepare_embedding_profile('test:t:2', 'e', 'm', 2, 400, 0, '{title}: {chunk}')"))
       .toBe('The template "{title}: {chunk}" names {title}, which is no column of public.test_rows');
-    expect(
-      (await refusalOf(tx, "select public.prepare_embedding_profile('test:t:2', 'e', 'm', 2, 400, 0, '{body}')")).code,
-    )
-      .toBe("23514");
     await tx.query("alter table public.test_rows add title text default 'old'");
     await prepare(tx, "test:t:2", { template: "{title}: {chunk}" });
     await tx.query("create table public.test_bare (id int primary key, body text)");
     expect(await said("select public.register_embedding_source('public.test_bare', 'body')"))
       .toBe('The template "{title}: {chunk}" names {title}, which is no column of public.test_bare');
+  }),
+);
+
+test.each([
+  ["null, 'e', 'm', 2, 400, 0, '{chunk}'", /^The name of a profile must be up to 100 letters.*, not null$/],
+  ["'no spaces', 'e', 'm', 2, 400, 0, '{chunk}'", /^The name .*, not "no spaces"$/],
+  ["'t', 'E!', 'm', 2, 400, 0, '{chunk}'", /^The provider .*, not "E!"$/],
+  ["'t', 'e', null, 2, 400, 0, '{chunk}'", /^The model .*, not null$/],
+  ["'t', 'e', 'm', -2, 400, 0, '{chunk}'", /^The dimensions of a profile must be from 1 to 4000, not -2$/],
+  ["'t', 'e', 'm', null, 400, 0, '{chunk}'", /^The dimensions .*, not null$/],
+  ["'t', 'e', 'm', 2, 8, 0, '{chunk}'", /^The chunk_tokens .*, not 8$/],
+  ["'t', 'e', 'm', 2, 400, 200, '{chunk}'", /^The chunk_overlap .*, not 200$/],
+  ["'t', 'e', 'm', 2, 400, 0, null", /^The template .*, not null$/],
+  [
+    "'t', 'e', 'm', 2, 400, 0, '{body}'",
+    /^The template of a profile must be a text with \{chunk\} in it.*, not "\{body\}"$/,
+  ],
+  ["'t', 'e', 'm', 2, 400, 0, '{chunk}', -1", /^The usd_per_million_tokens .*, not -1$/],
+])("a profile of %s is refused with the value and what it may be", (values, said) =>
+  onBareGround(async (tx) => {
+    const refusal = await refusalOf(tx, `select public.prepare_embedding_profile(${values})`);
+    expect(refusal.message).toMatch(said);
+    expect(refusal).toMatchObject({ code: "22023", hint: expect.any(String) });
+  })());
+
+test(
+  "the profile that search uses is indexed though a budget holds its filling back, and one that is being filled is not",
+  onRows(async (tx, worker) => {
+    await embedAll(worker);
+    const isIndexed = () => valueOf<boolean>(tx, "select private.has_nearest_index('test:small:2')");
+    const isScheduled = () => count(tx, "cron.job where jobname = 'accord-embeddings-index'");
+    await tx.query(`
+      insert into private.embedded_rows (profile, source_table, source_id, fingerprint, chunk_count, token_count)
+      values ('test:small:2', 'test_rows', 'large', gen_random_uuid(), 2100, 1);
+      insert into public.documentation_embeddings (source_table, source_id, profile, chunk_index, content, content_hash, token_count, embedding)
+      select 'test_rows', 'large', 'test:small:2', n, 'x', n::text, 1, '[1,0]' from generate_series(0, 2099) as n;
+      insert into public.embedding_sync_queue (source_table, source_id, priority) values ('test_rows', '9', 1)`);
+    await endOften(worker);
+    expect([await isIndexed(), await isScheduled()]).toEqual([false, 0]);
+    await tx.query(
+      "update public.embedding_sync_queue set created_at = now() - interval '25 hours' where priority = 1",
+    );
+    await endOften(worker);
+    expect(await isScheduled()).toBe(1);
+    await tx.query("select cron.unschedule('accord-embeddings-index')");
+    await tx.query("update public.embedding_sync_queue set created_at = now() where priority = 1");
+    await settle(tx, "embedding_daily_budget_usd", 1);
+    await tx.query(
+      "insert into public.embedding_costs (source_table, profile, cost_usd) values ('test_rows', 'test:small:2', 0.95)",
+    );
+    await endOften(worker);
+    expect(await isScheduled()).toBe(1);
+    await tx.query("delete from public.documentation_embeddings where source_id = 'large'");
+    await tx.query("select cron.unschedule('accord-embeddings-index')");
+    await endOften(worker);
+    expect([await isIndexed(), await isScheduled()]).toEqual([false, 0]);
   }),
 );
 

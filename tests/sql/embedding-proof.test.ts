@@ -148,7 +148,7 @@ test(
       "delete from public.test_rows where id = 2; update public.test_rows set body = 'x' where id in (3, 4)",
     );
     expect(await prove()).toBe(3);
-    expect(await alerts(tx)).toEqual(["embeddings_differ"]);
+    expect(await alerts(tx)).toEqual(["embeddings_differ test_rows"]);
     expect(await valueOf(tx, "select message from public.alerts where kind = 'embeddings_differ'")).toContain(
       "1 orphan, 2 stale",
     );
@@ -208,6 +208,61 @@ test(
 );
 
 test(
+  "an edit that every run takes and gives back is told after a quarter of an hour, but not while others get done or its provider rests",
+  onRows(async (tx, worker) => {
+    await embedAll(worker);
+    await tx.query("update public.test_rows set body = 'edited' where id = 1");
+    const isLate = async () => {
+      await watch(tx);
+      const jobs = await list(tx, "select format('%s %s', source_id, problem) from public.stuck_embedding_jobs()");
+      const ok = await valueOf(tx, "select ok from private.embeddings_health() where name = 'embedding queue'");
+      expect([jobs.length > 0, !ok]).toEqual(Array(2).fill((await alerts(tx)).includes("embeddings_stuck")));
+      return jobs;
+    };
+    await tx.query(
+      "update public.embedding_sync_queue set created_at = now() - interval '16 minutes' where source_id = '1'",
+    );
+    // The others were done a moment ago.
+    expect(await isLate()).toEqual([]);
+    await tx.query(
+      "update public.embedding_sync_queue set processed_at = now() - interval '16 minutes' where source_id <> '1'",
+    );
+    expect(await isLate()).toEqual(["1 is taken, and never gets done"]);
+    await worker.tokens(1);
+    expect(await isLate()).toEqual(["1 is taken, and never gets done"]);
+    await tx.query(`select public.release_embedding_jobs(array(
+      select lease_token from public.embedding_sync_queue where lease_token is not null), 60)`);
+    expect(await isLate()).toEqual([]);
+    await tx.query("update public.embedding_sync_queue set visible_at = clock_timestamp() where source_id = '1'");
+    expect(await isLate()).toHaveLength(1);
+    await tx.query("insert into private.embedding_providers values ('test', 1, clock_timestamp() + interval '1 hour')");
+    expect(await isLate()).toEqual([]);
+    await tx.query("delete from private.embedding_providers");
+    await settle(tx, "embedding_daily_budget_usd", 1);
+    await tx.query(
+      "insert into public.embedding_costs (source_table, profile, cost_usd) values ('test_rows', 'test:small:2', 2)",
+    );
+    expect(await isLate()).toEqual([]);
+  }),
+);
+
+test(
+  "rows that a budget leaves for later are not late when an edit is due beside them",
+  onRows(async (tx, worker) => {
+    await embedAll(worker);
+    await settle(tx, "embedding_daily_budget_usd", 1);
+    await tx.query(
+      "insert into public.embedding_costs (source_table, profile, cost_usd) values ('test_rows', 'test:small:2', 0.95)",
+    );
+    await tx.query(`
+      insert into public.embedding_sync_queue (source_table, source_id, priority, visible_at)
+      values ('test_rows', '8', 1, now() - interval '1 hour'), ('test_rows', '9', 0, now())`);
+    await watch(tx);
+    expect(await alerts(tx)).not.toContain("embeddings_stuck");
+  }),
+);
+
+test(
   "failed rows are told from as many on as the setting says, until they are retried",
   onRows(async (tx, worker) => {
     await settle(tx, "embedding_failed_alert_rows", 2);
@@ -225,14 +280,19 @@ test(
 );
 
 test(
-  "a schedule that has stopped is told by a worker that somebody else woke, and resolved when it ticks again",
+  "a schedule that has stopped, or whose runs all fail, is told by a worker that somebody else woke, and resolved when one succeeds",
   onRows(
     async (tx, worker) => {
-      const ticked = (minutesAgo: number) =>
+      const ticked = (minutesAgo: number, status = "succeeded") =>
         tx.query(
-          `insert into cron.job_run_details (jobid, runid, start_time)
-         select jobid, 1000000000 - $1::int, now() - make_interval(mins => $1::int) from cron.job where jobname = 'accord-embeddings'`,
-          [minutesAgo],
+          `insert into cron.job_run_details (jobid, runid, start_time, status)
+         select jobid, 1000000000 - $1::int, now() - make_interval(mins => $1::int), $2 from cron.job where jobname = 'accord-embeddings'`,
+          [minutesAgo, status],
+        );
+      const told = () =>
+        valueOf<string>(
+          tx,
+          "select message from public.alerts where kind = 'schedule_stopped' and resolved_at is null",
         );
       await tx.query("delete from cron.job_run_details");
       // A server that has just started has had no round yet.
@@ -242,9 +302,13 @@ test(
       await tx.query(watcher.replaceAll("pg_postmaster_start_time()", "(now() - interval '1 day')"));
       await ticked(21);
       await worker.end();
-      expect(await alerts(tx)).toEqual(["schedule_stopped"]);
+      expect(await told()).toMatch(/^pg_cron has not run/);
       await watch(tx);
       expect(await alerts(tx)).toEqual([]);
+      await ticked(18, "failed");
+      await worker.end();
+      expect(await told()).toMatch(/^Every run of accord-embeddings has failed/);
+      await watch(tx);
       await ticked(19);
       await worker.end();
       expect(await alerts(tx)).toEqual([]);
@@ -252,6 +316,17 @@ test(
     1,
     superuserUrl(),
   ),
+);
+
+test(
+  "a row without an id is refused with the key it lacks",
+  onRows(async (tx) => {
+    expect(await refusalOf(tx, "select public.enqueue_embedding('test_rows', null)")).toMatchObject({
+      code: "22023",
+      message: "The id of the row of test_rows is null",
+      hint: expect.stringMatching(/^Give its key, id;/),
+    });
+  }),
 );
 
 test(

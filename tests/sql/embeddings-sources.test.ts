@@ -174,6 +174,8 @@ test.each([
   ["public.test_notes", "nowhere", /^The expressions for test_notes do not fit: column "nowhere" does not exist$/],
   ["public.test_notes", "title ||", /do not fit: syntax error/],
   ["public.test_notes", "title)::text; drop table public.test_notes; --", /do not fit: syntax error/],
+  ["public.test_notes", null, /^content of public.test_notes must be an SQL expression, not null$/],
+  ["public.test_notes", " ", /^content of public.test_notes must be an SQL expression, not ' '$/],
   ["public.test_notes", "random()::text", /may write, change from call to call, or need several rows$/],
   ["public.test_notes", "count(*)::text", /may write, change from call to call, or need several rows$/],
   ["public.test_notes", "(select answer from public.faq_items limit 1)", /read other rows$/],
@@ -196,6 +198,35 @@ test.each([
     expect(await valueOf(tx, "select to_regclass('public.test_notes') is not null")).toBe(true);
   });
 });
+
+test("a table whose name belongs to another one that is still there is refused, and so is a known one under a new name", () =>
+  inVain(async (tx) => {
+    await tx.query(`
+      create schema "test.a"; create schema test;
+      create table "test.a".c (id int primary key, body text);
+      create table test."a.c" (id int primary key, body text);
+      create table public.test_notes (id int primary key, body text)`);
+    await register(tx, '"test.a".c', "body");
+    const refused = (table: string) => refusalOf(tx, "select public.register_embedding_source($1, 'body')", [table]);
+    expect(await refused('test."a.c"')).toMatchObject({
+      code: "22023",
+      message: 'Table test."a.c" cannot be registered as "test.a.c": "test.a".c is registered as "test.a.c"',
+      hint: expect.stringContaining(`select public.unregister_embedding_source('"test.a".c')`),
+    });
+    await register(tx, "public.test_notes", "body");
+    await tx.query(
+      "alter table public.test_notes rename to test_old; create table public.test_notes (id int primary key, body text)",
+    );
+    expect((await refused("public.test_notes")).message)
+      .toBe(
+        'Table public.test_notes cannot be registered as "test_notes": public.test_old is registered as "test_notes"',
+      );
+    expect((await refused("public.test_old")).message)
+      .toBe('Table public.test_old cannot be registered as "test_old": public.test_old is registered as "test_notes"');
+    await tx.query("select public.unregister_embedding_source('public.test_old')");
+    expect(await register(tx, "public.test_notes", "body")).toMatchObject({ sourceTable: "test_notes" });
+    expect(await register(tx, "public.test_old", "body")).toMatchObject({ sourceTable: "test_old" });
+  }));
 
 test(
   "a table that is dropped breaks nothing for the others, and its embeddings go with the next round",
