@@ -169,6 +169,17 @@ comment on function private.failed_problem(bigint, bigint) is
     'The problem of a pair so much of which has failed that a person is needed; else null.';
 revoke all on function private.failed_problem(bigint, bigint) from public;
 
+create function private.failed_detail(source_count bigint, failed bigint) returns text
+language sql
+stable
+set search_path = ''
+as $$
+    select format('%s failed and wait for: npm run accord -- retry', failed)
+    where failed > 0 and private.failed_problem(source_count, failed) is null;
+$$;
+comment on function private.failed_detail(bigint, bigint) is 'What is said of a pair of which less than that has failed; null where nothing has.';
+revoke all on function private.failed_detail(bigint, bigint) from public;
+
 create function private.tell_pairs() returns private.coherence_pair[]
 language plpgsql
 set search_path = ''

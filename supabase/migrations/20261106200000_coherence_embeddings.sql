@@ -17,7 +17,7 @@ as $$
         nullif(concat_ws(
             '; ',
             case when compare_embeddings.profile is null then 'nothing was ever embedded' end,
-            case when p.failed > 0 then format('%s failed and wait for: npm run accord -- retry', p.failed) end
+            private.failed_detail(e.rows, p.failed)
         ), ''),
         private.failed_problem(e.rows, p.failed),
         format('public.resync_embeddings(%L)', compare_embeddings.source_table),

@@ -91,7 +91,7 @@ begin
         c.in_flight::bigint, c.overdue::bigint, (c.failed_differing + c.left_differing)::bigint,
         nullif(concat_ws(
             '; ',
-            case when c.failed > 0 then format('%s failed and wait for: npm run accord -- retry', c.failed) end,
+            private.failed_detail(c.source_count, c.failed),
             case when c.unqueued > orphans + excluded
                 then format('%s whose objects are not in the queue', c.unqueued - orphans - excluded) end,
             private.excluded_detail(compare_documents.bucket_id, excluded)

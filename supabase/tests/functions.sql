@@ -86,6 +86,7 @@ select set_has(
         ('private.excluded_detail(bucket_id text, excluded bigint)', 'nobody'),
         ('private.fail(queue regclass, held uuid[], messages text[], retry_limit integer, first_delay interval)', 'nobody'),
         ('private.fail_embeddings(failures jsonb)', 'nobody'),
+        ('private.failed_detail(source_count bigint, failed bigint)', 'nobody'),
         ('private.failed_problem(source_count bigint, failed bigint)', 'nobody'),
         ('private.fields_sql(columns text[])', 'nobody'),
         ('private.files_health()', 'nobody'),
