@@ -3,25 +3,13 @@ import type { Plan } from "./plan.ts";
 import type { LedgerEntry } from "./queue.ts";
 import type { DrainReport } from "./report.ts";
 
-/** What a portion of work has cost and saved, source by source, and added to the report of the run. */
+/** What a portion of work has cost, source by source, and added to the report of the run. */
 export class Accounts {
   readonly #report: DrainReport["usage"];
   readonly #entries = new Map<string, LedgerEntry>();
 
   constructor(report: DrainReport["usage"]) {
     this.#report = report;
-  }
-
-  /** Once it is known which of its chunks were paid for before. */
-  saved({ job, copy, missing }: Plan): void {
-    const target = job.targets.find(({ profile }) => profile === copy.profile);
-    const unchanged = copy.isUnchanged ? target?.tokens ?? 0 : 0;
-    const reused = sumOf(copy.chunks) - sumOf(missing);
-    if (unchanged + reused === 0) return;
-    const entry = this.#entryOf(job.sourceTable);
-    entry.unchanged += unchanged;
-    entry.reused += reused;
-    this.#report.tokensSaved += unchanged + reused;
   }
 
   /** Where it was asked for its own sake. */
@@ -41,14 +29,7 @@ export class Accounts {
     const bySource = new Map<string, number>();
     for (const { job, missing } of plans) {
       for (const { input, tokens } of missing) {
-        if (!vectors.has(input) || paid.has(input)) {
-          // The same text again within this portion is paid for once.
-          if (paid.has(input)) {
-            this.#entryOf(job.sourceTable).reused += tokens;
-            this.#report.tokensSaved += tokens;
-          }
-          continue;
-        }
+        if (!vectors.has(input) || paid.has(input)) continue;
         paid.add(input);
         bySource.set(job.sourceTable, (bySource.get(job.sourceTable) ?? 0) + tokens);
       }
@@ -82,12 +63,8 @@ export class Accounts {
   }
 
   #entryOf(sourceTable: string): LedgerEntry {
-    const entry = this.#entries.get(sourceTable) ?? { sourceTable, requests: 0, tokens: 0, unchanged: 0, reused: 0 };
+    const entry = this.#entries.get(sourceTable) ?? { sourceTable, requests: 0, tokens: 0 };
     this.#entries.set(sourceTable, entry);
     return entry;
   }
-}
-
-function sumOf(chunks: { tokens: number }[]): number {
-  return chunks.reduce((sum, { tokens }) => sum + tokens, 0);
 }

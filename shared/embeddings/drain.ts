@@ -199,6 +199,12 @@ class Drain {
     const report = this.#report;
     if (outcome === "requeued") report.requeued++;
     if (outcome === "retry" || outcome === "failed") report.failed++;
+    if (outcome === "completed" || outcome === "requeued") {
+      for (const { profile, isUnchanged, reused = 0 } of copies) {
+        const target = isUnchanged ? job.targets.find((target) => target.profile === profile) : undefined;
+        report.usage.tokensSaved += reused + (target?.tokens ?? 0);
+      }
+    }
     if (outcome !== "completed") return;
     report.completed++;
     if (job.isGone || copies.every(({ isUnchanged, chunks }) => !isUnchanged && chunks.length === 0)) report.deleted++;

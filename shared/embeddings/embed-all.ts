@@ -1,6 +1,6 @@
 import type { Embedder, EmbeddingUsage, EmbedOutcome } from "./embedder.ts";
 import { halvesOf, packBatches } from "./batches.ts";
-import { ProviderError } from "./provider-error.ts";
+import { ProviderError, withoutTexts } from "./provider-error.ts";
 import { createSlots } from "./slots.ts";
 
 export interface EmbedAllOptions {
@@ -95,8 +95,8 @@ class Run {
       return null;
     } catch (error) {
       const failure = this.#failureIn(error);
-      if (failure?.scope === "input" && await this.#takesAnything(failure)) return failure;
-      if (failure?.scope === "provider") this.#failure ??= failure;
+      if (failure?.scope === "input" && await this.#takesAnything()) return failure;
+      if (failure?.scope === "provider") this.#failure ??= withoutTexts(failure, batch);
       return null;
     }
   }
@@ -138,20 +138,21 @@ class Run {
    * Where the settings are wrong every text is refused, and every row would be charged for it. So before the first text
    * is blamed, one must have been embedded: a harmless one, if there is no other.
    */
-  #takesAnything(refusal: ProviderError): Promise<boolean> {
+  #takesAnything(): Promise<boolean> {
     if (this.#hasAnswered) return Promise.resolve(true);
-    return this.#trial ??= this.#try(HARMLESS_TEXT, refusal);
+    return this.#trial ??= this.#tryHarmlessText();
   }
 
-  async #try(text: string, refusal: ProviderError): Promise<boolean> {
+  async #tryHarmlessText(): Promise<boolean> {
     try {
-      await this.#request([text]);
+      await this.#request([HARMLESS_TEXT]);
       return true;
     } catch (error) {
       const failure = this.#failureIn(error);
       const why = "Harmless text is refused as well, so it is the settings: see ACCORD_MODEL and ACCORD_DIMENSIONS.";
+      // What was said of the row's own text may repeat it, and this is read by whoever reads alerts.
       this.#failure ??= failure?.scope === "input"
-        ? new ProviderError("misconfigured", `${refusal.message} ${why}`, { cause: refusal, details: refusal.details })
+        ? new ProviderError("misconfigured", `${failure.message} ${why}`, { cause: failure, details: failure.details })
         : failure;
       return false;
     }

@@ -91,6 +91,26 @@ function shortened(message: string): string {
   return message.length > 300 ? `${message.slice(0, 299)}…` : message;
 }
 
+/** So long a piece of a row's text is nobody else's words. */
+const REPEATED_CHARACTERS = 24;
+
+/** A failure that becomes an alert and leaves the house with it: what it repeats of these texts is cut out. */
+export function withoutTexts(error: ProviderError, texts: string[]): ProviderError {
+  let told = "";
+  let cutUntil = 0;
+  for (let i = 0; i < error.message.length; i++) {
+    const piece = error.message.slice(i, i + REPEATED_CHARACTERS);
+    if (piece.length === REPEATED_CHARACTERS && texts.some((text) => text.includes(piece))) {
+      if (i >= cutUntil) told += "…";
+      cutUntil = i + REPEATED_CHARACTERS;
+    }
+    if (i >= cutUntil) told += error.message[i];
+  }
+  if (cutUntil === 0) return error;
+  const { code, details, retryAfterMs } = error;
+  return new ProviderError(code, told, { cause: error, details, retryAfterMs });
+}
+
 /** A server that asks for more than a day is mistaken: nobody would notice that the queue still waits. */
 const LONGEST_WAIT_MS = 24 * 60 * 60 * 1000;
 

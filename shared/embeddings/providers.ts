@@ -6,7 +6,7 @@ import type { Embedder, EmbedderLimits } from "./embedder.ts";
 import type { Plan, PlannedChunk } from "./plan.ts";
 import type { ProfileInUse } from "./profile.ts";
 import type { ProviderError } from "./provider-error.ts";
-import type { Embedding, JobQueue } from "./queue.ts";
+import type { Embedding, JobQueue, KnownChunks } from "./queue.ts";
 import type { DrainReport } from "./report.ts";
 import { createSlots } from "./slots.ts";
 import { keepInStock } from "./write.ts";
@@ -84,11 +84,8 @@ export class Providers {
     if (plans.length === 0 || source === undefined) return { complete, refused };
     const accounts = new Accounts(this.#run.report.usage);
     const hashes = [...new Set(plans.flatMap(({ missing }) => missing.map(({ hash }) => hash)))];
-    const known = hashes.length === 0 ? new Set<string>() : await this.#ports.queue.known(profile.name, hashes);
-    for (const plan of plans) {
-      plan.missing = plan.missing.filter(({ hash }) => !known.has(hash));
-      accounts.saved(plan);
-    }
+    const known = hashes.length === 0 ? NONE : await this.#ports.queue.known(profile.name, hashes);
+    leaveOut(known, plans);
     const wanted = [
       ...new Map(plans.flatMap(({ missing }) => missing.map((chunk) => [chunk.input, chunk] as const))).values(),
     ];
@@ -213,5 +210,26 @@ export class Providers {
     profile.isPaused = true;
     this.#run.report.stopped ??= { code, message };
     await this.#ports.queue.pause(profile.provider, message, retryAfterMs === null ? null : retryAfterMs / 1000);
+  }
+}
+
+const NONE: KnownChunks = { copied: new Set(), stocked: new Set() };
+
+/**
+ * What was paid for is not asked for again, nor the same text twice. Only what other copies have is saved: what is in
+ * stock was paid for by a row that waits, mostly this one.
+ */
+function leaveOut({ copied, stocked }: KnownChunks, plans: Plan[]): void {
+  const asked = new Set<string>();
+  for (const { copy, missing } of plans) {
+    copy.reused = 0;
+    for (const { hash, tokens } of missing) {
+      if (stocked.has(hash)) continue;
+      if (copied.has(hash) || asked.has(hash)) copy.reused += tokens;
+      asked.add(hash);
+    }
+  }
+  for (const plan of plans) {
+    plan.missing = plan.missing.filter(({ hash }) => !copied.has(hash) && !stocked.has(hash));
   }
 }

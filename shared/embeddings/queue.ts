@@ -50,6 +50,8 @@ export interface Copy {
   profile: string;
   fingerprint: string;
   isUnchanged: boolean;
+  /** Tokens of chunks that need not be paid for, because another copy has them. */
+  reused?: number;
   chunks: CopiedChunk[];
 }
 
@@ -71,17 +73,21 @@ const Claim = z.object({
 });
 export type Claim = z.output<typeof Claim>;
 
+/** Chunks by their hash: those of copies, and those that are kept for a row that is not finished. */
+const KnownChunks = z.object({
+  copied: z.array(z.string()).transform((hashes) => new Set(hashes)),
+  stocked: z.array(z.string()).transform((hashes) => new Set(hashes)),
+});
+export type KnownChunks = z.output<typeof KnownChunks>;
+
 const Permission = z.object({ waitMs: z.number(), isPaused: z.boolean() });
 export type Permission = z.infer<typeof Permission>;
 
-/** What one source has cost and saved in a profile. */
+/** What one source has cost in a profile. */
 export interface LedgerEntry {
   sourceTable: string;
   requests: number;
   tokens: number;
-  /** Tokens of rows that had not changed, and of chunks that were paid for before. */
-  unchanged: number;
-  reused: number;
 }
 
 /** The worker's side of the queue; its rules are in the database. */
@@ -89,7 +95,7 @@ export interface JobQueue {
   claim(batchSize: number): Promise<Claim>;
   read(tokens: string[]): Promise<Job[]>;
   /** Which of these chunks have been paid for already. */
-  known(profile: string, hashes: string[]): Promise<Set<string>>;
+  known(profile: string, hashes: string[]): Promise<KnownChunks>;
   /** Keeps vectors whose row cannot be finished yet. */
   stock(profile: string, chunks: { hash: string; embedding: Embedding }[]): Promise<void>;
   /** Outcomes by token. */
@@ -100,7 +106,7 @@ export interface JobQueue {
   takeRate(provider: string, knownFailures: number, tokens: number): Promise<Permission>;
   /** The provider has failed as a whole; gives the seconds for which nobody asks it. */
   pause(provider: string, message: string, seconds: number | null): Promise<number>;
-  /** What was paid and saved; and whether the provider has answered, so that it works again. */
+  /** What was paid; and whether the provider has answered, so that it works again. */
   account(profile: string, knownFailures: number, entries: LedgerEntry[], hasAnswered: boolean): Promise<void>;
   /** The run is over; gives how many rows are due, and has the next worker woken if there are some. */
   end(goesOn?: boolean): Promise<number>;
@@ -111,8 +117,7 @@ export function jobQueue(rpc: Rpc, worker: string, profile: DefaultProfile): Job
     claim: async (batchSize) =>
       Claim.parse(await rpc("claim_embedding_jobs", { worker, batch_size: batchSize, default_profile: profile })),
     read: async (tokens) => z.array(Job).parse(await rpc("read_embedding_jobs", { tokens })),
-    known: async (profile, hashes) =>
-      new Set(z.array(z.string()).parse(await rpc("known_embeddings", { profile, hashes }))),
+    known: async (profile, hashes) => KnownChunks.parse(await rpc("known_embeddings", { profile, hashes })),
     stock: async (profile, chunks) => {
       await rpc("stock_embeddings", { profile, chunks: chunks.map(withText) });
     },

@@ -23,12 +23,10 @@ interface Written {
 /** Hands in the results of these rows, a few at a time, and tells what became of each. */
 export async function* writeRows(ports: Ports, jobs: Job[], results: Map<string, Result>): AsyncGenerator<Written> {
   for (const some of transactionsOf(jobs, results)) {
-    const outcomes = await write(ports.queue, some.flatMap(({ token }) => results.get(token) ?? []));
+    const outcomes = await writeAll(ports, some.flatMap(({ token }) => results.get(token) ?? []));
     for (const job of some) {
       const result = results.get(job.token);
-      if (result === undefined) continue;
-      const outcome = outcomes.get(job.token);
-      yield { job, result, outcome: outcome === "busy" ? await writeBusy(ports, result) : outcome };
+      if (result !== undefined) yield { job, result, outcome: outcomes.get(job.token) };
     }
   }
 }
@@ -62,25 +60,27 @@ async function write(queue: JobQueue, results: Result[]): Promise<Map<string, Ou
 }
 
 /**
- * A row that an edit had locked is asked for again. The one it is left to in the end finds its lease run out, and what
- * was paid for in stock.
+ * Rows that an edit had locked are asked for again, all at once: where their whole table is locked they are many. Those
+ * they are left to in the end find their leases run out, and what was paid for in stock.
  */
-async function writeBusy({ queue, clock }: Ports, result: Result): Promise<Outcome | undefined> {
+async function writeAll({ queue, clock }: Ports, results: Result[]): Promise<Map<string, Outcome>> {
+  const outcomes = await write(queue, results);
+  const busy = () => results.filter(({ token }) => outcomes.get(token) === "busy");
   for (const pause of BUSY_PAUSES_MS) {
+    if (busy().length === 0) return outcomes;
     await clock.wait(pause);
-    const outcome = (await write(queue, [result])).get(result.token);
-    if (outcome !== "busy") return outcome;
+    for (const [token, outcome] of await write(queue, busy())) outcomes.set(token, outcome);
   }
-  for (const { profile, chunks } of result.copies) {
+  for (const { profile, chunks } of busy().flatMap(({ copies }) => copies)) {
     const embeddings = new Map<string, Embedding>();
     for (const { hash, embedding } of chunks) if (embedding !== undefined) embeddings.set(hash, embedding);
     await keepInStock(queue, profile, embeddings);
   }
-  return "busy";
+  return outcomes;
 }
 
-/** Data, constraints, limits: the rows are to blame. */
-const ROWS_FAULTS = /^(22|23|54)...$/;
+/** Data, constraints, limits, and the expressions of their source: the rows are to blame. */
+const ROWS_FAULTS = /^(22|23|42|54|P0)...$/;
 /** Whoever waits for a lock is out of time as well: only of a row of many chunks it is said that it takes too long. */
 const OUT_OF_TIME = "57014";
 

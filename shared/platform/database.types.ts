@@ -452,7 +452,7 @@ export type Database = {
       "get_settings": { Args: Record<PropertyKey, never>; Returns: Json };
       "health_checks": { Args: { "key_fingerprints"?: Json }; Returns: Json };
       "is_admin": { Args: Record<PropertyKey, never>; Returns: boolean };
-      "known_embeddings": { Args: { "hashes": (string)[]; "profile": string }; Returns: (string)[] };
+      "known_embeddings": { Args: { "hashes": (string)[]; "profile": string }; Returns: Json };
       "last_coherence_report": { Args: Record<PropertyKey, never>; Returns: Json };
       "pause_embedding_provider": {
         Args: { "message": string; "provider": string; "seconds"?: number };

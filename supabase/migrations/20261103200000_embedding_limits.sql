@@ -154,6 +154,28 @@ grant select on public.embedding_costs to authenticated, service_role;
 create policy "administrators read costs" on public.embedding_costs
     for select to authenticated using ((select public.is_admin()));
 
+create function private.embedding_price(profile text) returns numeric
+language sql
+stable
+set search_path = ''
+as $$
+    select coalesce(
+        nullif((private.setting('embedding_usd_per_million_tokens') #>> '{}')::numeric, 0),
+        (select p.usd_per_million_tokens from private.embedding_profiles as p where p.name = embedding_price.profile),
+        -- One that was retired while a worker asked for it: what it cost before.
+        (
+            select c.cost_usd * 1000000 / c.tokens
+            from public.embedding_costs as c
+            where c.profile = embedding_price.profile and c.tokens > 0
+            order by c.day desc, c.source_table
+            limit 1
+        ),
+        0
+    );
+$$;
+comment on function private.embedding_price(text) is 'What a million tokens cost in a profile, in USD.';
+revoke all on function private.embedding_price(text) from public;
+
 create function private.add_embedding_costs(profile text, entries jsonb) returns void
 language sql
 set search_path = ''
@@ -163,15 +185,13 @@ as $$
         source_table, profile, requests, tokens, tokens_saved_unchanged, tokens_saved_reused, tokens_saved_coalesced, cost_usd
     )
     select
-        e."sourceTable", p.name, sum(coalesce(e.requests, 0)), sum(coalesce(e.tokens, 0)), sum(coalesce(e.unchanged, 0)),
+        e."sourceTable", add_embedding_costs.profile, sum(coalesce(e.requests, 0)), sum(coalesce(e.tokens, 0)), sum(coalesce(e.unchanged, 0)),
         sum(coalesce(e.reused, 0)), sum(coalesce(e.coalesced, 0)),
-        sum(coalesce(e.tokens, 0)) / 1000000.0
-            * coalesce(nullif((private.setting('embedding_usd_per_million_tokens') #>> '{}')::numeric, 0), max(p.usd_per_million_tokens))
+        sum(coalesce(e.tokens, 0)) / 1000000.0 * private.embedding_price(add_embedding_costs.profile)
     from jsonb_to_recordset(entries) as e (
         "sourceTable" text, requests bigint, tokens bigint, unchanged bigint, reused bigint, coalesced bigint
     )
-    join private.embedding_profiles as p on p.name = add_embedding_costs.profile
-    group by e."sourceTable", p.name
+    group by e."sourceTable"
     order by e."sourceTable"
     on conflict on constraint embedding_costs_pkey do update
     set
@@ -238,6 +258,18 @@ as $$
 $$;
 comment on function private.least_urgent_affordable() is 'The least urgent priority that the budgets still pay for.';
 revoke all on function private.least_urgent_affordable() from public;
+
+create function private.may_pay_for_question(profile text) returns boolean
+language sql
+stable
+security definer -- yes or no, for whoever searches
+set search_path = ''
+as $$
+    select private.embedding_price(may_pay_for_question.profile) = 0 or private.least_urgent_affordable() >= 0;
+$$;
+comment on function private.may_pay_for_question(text) is 'Whether the budgets still pay for the embedding of a question.';
+revoke all on function private.may_pay_for_question(text) from public;
+grant execute on function private.may_pay_for_question(text) to anon, authenticated, service_role;
 
 create function private.watch_embedding_budgets() returns void
 language plpgsql

@@ -14,7 +14,8 @@ as $$
     select exists (
         select from public.embedding_sync_queue
         where processed_at is null and failed_at is null and visible_at <= clock_timestamp()
-            and priority <= private.least_urgent_affordable()
+            -- What is gone costs nothing.
+            and (action = 'delete' or priority <= private.least_urgent_affordable())
     ) and (
         not exists (select from private.embedding_profiles where state in ('building', 'active'))
         or exists (
@@ -37,6 +38,32 @@ select private.define_setting(
 
 select private.define_worker('process-embedding-queue', 'public.embedding_sync_queue', 'embedding', 'private.has_due_embeddings');
 
+create function private.tell_failed_step(step text, code text, message text) returns void
+language sql
+set search_path = ''
+as $$
+    -- What a statement's own text is to blame for names columns and functions; other messages may repeat a row.
+    select private.raise_alert('embedding_step_failed', step, format(
+        'private.%s() failed%s (SQLSTATE %s). Everything else goes on; what it does waits until it succeeds.',
+        step, case when code like '42%' then ': ' || message end, code
+    ));
+$$;
+revoke all on function private.tell_failed_step(text, text, text) from public;
+
+create function private.try_step(step text) returns void
+language plpgsql
+set search_path = ''
+as $$
+begin
+    execute format('select private.%I()', step);
+    perform private.resolve_alert('embedding_step_failed', step);
+exception when others then
+    perform private.tell_failed_step(step, sqlstate, sqlerrm);
+end
+$$;
+comment on function private.try_step(text) is 'Takes a step that the others do not depend on; one that fails raises an alert and keeps nobody.';
+revoke all on function private.try_step(text) from public;
+
 create function private.dispatch_embeddings() returns bigint
 language plpgsql
 set search_path = ''
@@ -49,12 +76,20 @@ declare
         join private.embedding_profiles as p on p.provider = r.provider
         where r.failures > 0 and p.state in ('building', 'active')
     );
+    called bigint := 0::bigint;
 begin
-    perform private.forget_dropped_sources();
-    perform private.advance_backfills();
-    perform private.advance_profiles();
-    perform private.watch_embeddings();
-    return private.wake_workers('process-embedding-queue', at_most);
+    -- The alerts first: they tell of what is wrong with the rest.
+    perform private.try_step('watch_embeddings');
+    perform private.try_step('forget_dropped_sources');
+    perform private.try_step('advance_backfills');
+    perform private.try_step('advance_profiles');
+    begin
+        called := private.wake_workers('process-embedding-queue', at_most);
+        perform private.resolve_alert('embedding_step_failed', 'wake_workers');
+    exception when others then
+        perform private.tell_failed_step('wake_workers', sqlstate, sqlerrm);
+    end;
+    return called;
 end
 $$;
 comment on function private.dispatch_embeddings() is 'Wakes as many workers as there is work for. Scheduled every five minutes.';
@@ -78,6 +113,41 @@ as $$
 $$;
 revoke all on function private.claim_embeddings(integer, integer) from public;
 
+create function private.claim_deletions(batch integer) returns uuid[]
+language plpgsql
+set search_path = ''
+as $$
+declare
+    tokens uuid[];
+begin
+    -- None, and those that ended every worker that had them are buried.
+    perform private.claim_embeddings(0, -1);
+    with due as (
+        select q.ctid
+        from public.embedding_sync_queue as q
+        where q.processed_at is null and q.failed_at is null and q.visible_at <= clock_timestamp() and q.action = 'delete'
+        order by q.visible_at
+        limit batch
+        for update skip locked
+    ), claimed as (
+        update public.embedding_sync_queue as q
+        set
+            status = 'processing',
+            lease_token = gen_random_uuid(),
+            leased_revision = q.revision,
+            retry_count = q.retry_count + 1,
+            visible_at = clock_timestamp() + make_interval(secs => (private.setting('embedding_lease_seconds') #>> '{}')::integer)
+        from due
+        where q.ctid = due.ctid
+        returning q.lease_token
+    )
+    select coalesce(array_agg(c.lease_token), '{}') into tokens from claimed as c;
+    return tokens;
+end
+$$;
+comment on function private.claim_deletions(integer) is 'As private.claim(), but rows alone that cost nothing: those that are gone or unpublished.';
+revoke all on function private.claim_deletions(integer) from public;
+
 create function public.claim_embedding_jobs(worker uuid, batch_size integer, default_profile jsonb) returns jsonb
 language plpgsql
 security definer -- leases rows that nobody may write
@@ -87,7 +157,7 @@ declare
     tokens uuid[] := '{}'::uuid[];
     profiles jsonb;
     probed text[];
-    least_urgent integer;
+    least_urgent constant integer := private.least_urgent_affordable();
     batch integer := batch_size;
 begin
     if batch_size is null or batch_size not between 1 and 500 then
@@ -101,7 +171,7 @@ begin
     with probing as (
         update private.embedding_providers as r
         set paused_until = clock_timestamp() + interval '60 seconds'
-        where r.failures > 0 and r.paused_until <= clock_timestamp()
+        where r.failures > 0 and r.paused_until <= clock_timestamp() and least_urgent >= 0
             and r.provider in (select p.provider from private.embedding_profiles as p where p.state in ('building', 'active'))
         returning r.provider
     )
@@ -109,7 +179,8 @@ begin
     select jsonb_agg(jsonb_build_object(
         'name', p.name, 'provider', p.provider, 'model', p.model, 'dimensions', p.dimensions, 'template', p.template,
         'chunkTokens', p.chunk_tokens, 'chunkOverlap', p.chunk_overlap, 'knownFailures', coalesce(r.failures, 0),
-        'isPaused', r.paused_until > clock_timestamp() and not r.provider = any (probed)
+        -- Nor is anything asked while the money is spent.
+        'isPaused', least_urgent < 0 or r.paused_until > clock_timestamp() and not r.provider = any (probed)
     ) order by p.state, p.name) into profiles
     from private.embedding_profiles as p
     left join private.embedding_providers as r on r.provider = p.provider
@@ -117,9 +188,8 @@ begin
     if cardinality(probed) > 0 then
         batch := least(batch, 8);
     end if;
-    least_urgent := private.least_urgent_affordable();
     if least_urgent < 0 then
-        return jsonb_build_object('tokens', '[]'::jsonb, 'profiles', profiles, 'idle', 'budget_used_up');
+        return jsonb_build_object('tokens', to_jsonb(private.claim_deletions(batch)), 'profiles', profiles, 'idle', 'budget_used_up');
     end if;
     if not exists (select from jsonb_array_elements(profiles) as p where (p ->> 'isPaused')::boolean is not true) then
         return jsonb_build_object('tokens', '[]'::jsonb, 'profiles', profiles, 'idle', 'provider_paused');
@@ -149,12 +219,49 @@ $$;
 comment on function private.fields_sql(text[]) is 'The SQL expression that gives these columns of a row as JSON.';
 revoke all on function private.fields_sql(text[]) from public;
 
+create function private.hold_of(source_table text, tokens uuid[]) returns uuid[]
+language sql
+set search_path = ''
+as $$
+    select private.hold('public.embedding_sync_queue', array(
+        select q.lease_token
+        from public.embedding_sync_queue as q
+        where q.lease_token = any (tokens) and q.source_table = hold_of.source_table
+    ));
+$$;
+comment on function private.hold_of(text, uuid[]) is 'private.hold() for the rows of one source.';
+revoke all on function private.hold_of(text, uuid[]) from public;
+
+create function private.postpone_locked(source_table text, tokens uuid[]) returns void
+language plpgsql
+set search_path = ''
+as $$
+declare
+    held constant uuid[] := private.hold_of(source_table, tokens);
+begin
+    -- Within a quarter of an hour nobody need know.
+    if exists (
+        select from public.embedding_sync_queue as q
+        where q.lease_token = any (held) and q.created_at < clock_timestamp() - interval '15 minutes'
+    ) then
+        perform private.raise_alert('embedding_source_locked', source_table, format(
+            'Table %s is locked by another session, and its rows have waited for a quarter of an hour to be embedded. See pg_locks and pg_stat_activity.',
+            source_table
+        ));
+    end if;
+    perform private.give_back('public.embedding_sync_queue', held, interval '45 seconds');
+end
+$$;
+comment on function private.postpone_locked(text, uuid[]) is 'Gives back the rows of a source that another session has locked, uncharged and for a while.';
+revoke all on function private.postpone_locked(text, uuid[]) from public;
+
 create function public.read_embedding_jobs(tokens uuid[]) returns jsonb
 language plpgsql
 security definer -- reads sources past their policies
 set search_path = ''
 set timezone = 'UTC'
 set datestyle = 'ISO'
+set lock_timeout = '1s' -- of what the expressions read besides
 as $$
 declare
     source private.embedding_sources;
@@ -169,65 +276,82 @@ begin
             select q.source_table from public.embedding_sync_queue as q where q.lease_token = any (tokens)
         )
     loop
-        execute format(
-            $sql$
-            select jsonb_agg(jsonb_build_object(
-                'token', accord_job.lease_token,
-                'sourceTable', accord_job.source_table,
-                'sourceId', accord_job.source_id,
-                'content', case when length(found.content) <= $2 and not targets.are_unchanged then found.content end,
-                'fields', found.fields,
-                'isGone', found.content is null,
-                'tooLong', case when length(found.content) > $2 then length(found.content) end,
-                'limit', $2,
-                'chunkTokens', %9$s::integer,
-                'chunkOverlap', %10$s::integer,
-                'targets', coalesce(targets.list, '[]')
-            ))
-            from public.embedding_sync_queue as accord_job
-            left join lateral (
-                select coalesce(accord_job.content, (%2$s
-                )::text, '') as content, %7$s as fields
-                from %1$s as %3$I
-                where %4$s and coalesce((%5$s
-                )::boolean, false)
-            ) as found on true
-            cross join lateral (
-                select
-                    bool_and(known.fingerprint is not distinct from wanted.fingerprint) as are_unchanged,
-                    jsonb_agg(jsonb_build_object(
-                        'profile', accord_profile.name, 'fingerprint', wanted.fingerprint,
-                        'isUnchanged', known.fingerprint is not distinct from wanted.fingerprint, 'tokens', coalesce(known.token_count, 0)
-                    )) as list
-                from private.embedding_profiles as accord_profile
-                cross join lateral (
-                    select %8$s as fingerprint
-                    from (
-                        select jsonb_object_agg(c, found.fields -> c) as fields
-                        from unnest(private.template_columns(accord_profile.template)) as c
-                    ) as used
-                ) as wanted
+        begin
+            -- A table that somebody holds for long keeps back its own rows, and not those of the others.
+            execute format('lock table %s in access share mode nowait', source.relation);
+            execute format(
+                $sql$
+                select jsonb_agg(jsonb_build_object(
+                    'token', accord_job.lease_token,
+                    'sourceTable', accord_job.source_table,
+                    'sourceId', accord_job.source_id,
+                    'content', case when length(found.content) <= $2 and not targets.are_unchanged then found.content end,
+                    'fields', found.fields,
+                    'isGone', found.content is null,
+                    'tooLong', case when length(found.content) > $2 then length(found.content) end,
+                    'limit', $2,
+                    'chunkTokens', %9$s::integer,
+                    'chunkOverlap', %10$s::integer,
+                    'targets', coalesce(targets.list, '[]')
+                ))
+                from public.embedding_sync_queue as accord_job
                 left join lateral (
-                    select r.fingerprint, r.token_count
-                    from private.embedded_rows as r
-                    where r.profile = accord_profile.name and r.source_table = accord_job.source_table and r.source_id = accord_job.source_id
-                        and row(r.chunk_count, r.chunk_count, r.chunk_count) = (
-                            select count(*), count(distinct e.chunk_index), coalesce(max(e.chunk_index) + 1, 0)
-                            from public.documentation_embeddings as e
-                            where e.profile = r.profile and e.source_table = r.source_table and e.source_id = r.source_id
-                        )
-                ) as known on true
-                where accord_profile.state in ('building', 'active') and found.content is not null
-            ) as targets
-            where accord_job.lease_token = any ($1) and accord_job.source_table = %6$L
-            $sql$,
-            source.relation, source.content, private.name_of(source.relation),
-            private.source_match(source, 'accord_job.source_id'), source.published, source.source_table,
-            private.fields_sql(private.columns_of_templates()),
-            private.fingerprint_sql(private.recipe_sql(source, 'accord_profile'), 'used.fields', 'found.content'),
-            quote_nullable(source.chunk_tokens), quote_nullable(source.chunk_overlap)
-        ) into part using tokens, content_limit;
-        jobs := jobs || coalesce(part, '[]');
+                    select coalesce(accord_job.content, (%2$s
+                    )::text, '') as content, %7$s as fields
+                    from %1$s as %3$I
+                    where %4$s and coalesce((%5$s
+                    )::boolean, false)
+                ) as found on true
+                cross join lateral (
+                    select
+                        bool_and(known.fingerprint is not distinct from wanted.fingerprint) as are_unchanged,
+                        jsonb_agg(jsonb_build_object(
+                            'profile', accord_profile.name, 'fingerprint', wanted.fingerprint,
+                            'isUnchanged', known.fingerprint is not distinct from wanted.fingerprint, 'tokens', coalesce(known.token_count, 0)
+                        )) as list
+                    from private.embedding_profiles as accord_profile
+                    cross join lateral (
+                        select %8$s as fingerprint
+                        from (
+                            select jsonb_object_agg(c, found.fields -> c) as fields
+                            from unnest(private.template_columns(accord_profile.template)) as c
+                        ) as used
+                    ) as wanted
+                    left join lateral (
+                        select r.fingerprint, r.token_count
+                        from private.embedded_rows as r
+                        where r.profile = accord_profile.name and r.source_table = accord_job.source_table and r.source_id = accord_job.source_id
+                            and row(r.chunk_count, r.chunk_count, r.chunk_count) = (
+                                select count(*), count(distinct e.chunk_index), coalesce(max(e.chunk_index) + 1, 0)
+                                from public.documentation_embeddings as e
+                                where e.profile = r.profile and e.source_table = r.source_table and e.source_id = r.source_id
+                            )
+                    ) as known on true
+                    where accord_profile.state in ('building', 'active') and found.content is not null
+                ) as targets
+                where accord_job.lease_token = any ($1) and accord_job.source_table = %6$L
+                $sql$,
+                source.relation, source.content, private.name_of(source.relation),
+                private.source_match(source, 'accord_job.source_id'), source.published, source.source_table,
+                private.fields_sql(private.columns_of_templates()),
+                private.fingerprint_sql(private.recipe_sql(source, 'accord_profile'), 'used.fields', 'found.content'),
+                quote_nullable(source.chunk_tokens), quote_nullable(source.chunk_overlap)
+            ) into part using tokens, content_limit;
+            jobs := jobs || coalesce(part, '[]');
+        exception
+            when lock_not_available then
+                perform private.postpone_locked(source.source_table, tokens);
+            when syntax_error_or_access_rule_violation then
+                -- Where it is the expressions themselves. What one row is to blame for, the worker finds by itself.
+                if coalesce((private.source_fault(source.source_table)).state, '') not like '42%' then
+                    raise;
+                end if;
+                perform private.fail_embeddings(jsonb_agg(jsonb_build_object(
+                    'token', t, 'failure', jsonb_build_object('message', 'Its text cannot be read. ' || sqlerrm)
+                )))
+                from unnest(private.hold_of(source.source_table, tokens)) as t
+                having count(*) > 0;
+        end;
     end loop;
     return jobs;
 end
@@ -237,30 +361,35 @@ comment on function public.read_embedding_jobs(uuid[]) is
 revoke all on function public.read_embedding_jobs(uuid[]) from public, anon, authenticated;
 grant execute on function public.read_embedding_jobs(uuid[]) to service_role;
 
-create function public.known_embeddings(profile text, hashes text[]) returns text[]
+create function public.known_embeddings(profile text, hashes text[]) returns jsonb
 language plpgsql
 stable
 security definer -- reads copies past their policies
 set search_path = ''
 as $$
 declare
-    known text[];
+    known jsonb;
 begin
     -- The profile as a constant, so that one partition is looked at.
     execute format(
         $sql$
-        select array(
-            select h from unnest($1) as h
-            where exists (select from public.documentation_embeddings as e where e.profile = %1$L and e.content_hash = h)
-                or exists (select from private.embedding_stock as s where s.profile = %1$L and s.content_hash = h)
+        select jsonb_build_object(
+            'copied', coalesce(jsonb_agg(h) filter (where not is_stocked), '[]'),
+            'stocked', coalesce(jsonb_agg(h) filter (where is_stocked), '[]')
         )
+        from (
+            select h, exists (select from private.embedding_stock as s where s.profile = %1$L and s.content_hash = h) as is_stocked
+            from unnest($1) as h
+        ) as asked
+        where is_stocked or exists (select from public.documentation_embeddings as e where e.profile = %1$L and e.content_hash = h)
         $sql$,
         profile
     ) into known using hashes;
     return known;
 end
 $$;
-comment on function public.known_embeddings(text, text[]) is 'Which of these chunks have been paid for already, in whatever row.';
+comment on function public.known_embeddings(text, text[]) is
+    'Which of these chunks have been paid for already: in whatever row, or by one that is not finished yet, for which it is no saving.';
 revoke all on function public.known_embeddings(text, text[]) from public, anon, authenticated;
 grant execute on function public.known_embeddings(text, text[]) to service_role;
 
@@ -275,7 +404,8 @@ as $$
     -- One that was retired meanwhile has no stock.
     where exists (select from private.embedding_profiles as p where p.name = stock_embeddings.profile)
     order by c ->> 'hash'
-    on conflict do nothing;
+    -- Wanted still, so it is kept for as long as a new one.
+    on conflict on constraint embedding_stock_pkey do update set created_at = excluded.created_at;
 $$;
 comment on function public.stock_embeddings(text, jsonb) is 'Keeps vectors that were paid for, where their row cannot be finished yet.';
 revoke all on function public.stock_embeddings(text, jsonb) from public, anon, authenticated;
@@ -341,7 +471,7 @@ revoke all on function private.fail_embeddings(jsonb) from public;
 
 -- What a worker hands in, taken apart once.
 create type private.finished_copy as (
-    token uuid, profile text, fingerprint uuid, is_unchanged boolean, chunk_count integer, token_count bigint
+    token uuid, profile text, fingerprint uuid, is_unchanged boolean, chunk_count integer, token_count bigint, reused bigint
 );
 create type private.finished_chunk as (
     token uuid, profile text, chunk_index integer, content text, content_hash text, occurrence integer, token_count integer,
@@ -359,13 +489,16 @@ as $$
 declare
     queue constant regclass := 'public.embedding_sync_queue'::regclass;
     asked constant uuid[] := array(select (r ->> 'token')::uuid from jsonb_array_elements(results) as r);
+    locked_sources text[] := '{}'::text[];
     in_use text[];
     copies private.finished_copy[];
     chunks private.finished_chunk[];
     failures jsonb;
-    relation regclass;
+    source private.embedding_sources;
     held uuid[];
-    -- Of those, the ones whose row is there and published, and of these, the ones that can be written.
+    -- Of those, the ones that more is known of than their failure; of these the ones whose row is there and published,
+    -- and of these, the ones that can be written.
+    judged uuid[];
     eligible uuid[];
     writable uuid[];
     done uuid[];
@@ -374,29 +507,45 @@ declare
 begin
     -- The tables first and then the queue, in the order in which an edit takes them: whoever TRUNCATEs a table holds it
     -- and waits for rows of the queue.
-    for relation in
-        select s.relation
+    for source in
+        select s.*
         from private.present_sources as s
         where s.source_table in (
             select q.source_table from public.embedding_sync_queue as q where q.lease_token = any (asked)
         )
         order by s.source_table
     loop
-        execute format('lock table %s in access share mode', relation);
+        begin
+            execute format('lock table %s in access share mode nowait', source.relation);
+        exception when lock_not_available then
+            locked_sources := locked_sources || source.source_table;
+        end;
     end loop;
     -- Nor is anybody waited for who changes a profile just now: a table is held, and they may wait for whoever wants it.
     if not pg_try_advisory_xact_lock_shared(hashtextextended('accord embedding profiles', 0)) then
         return (select coalesce(jsonb_object_agg(t, 'busy'), '{}') from unnest(asked) as t);
     end if;
     in_use := array(select p.name from private.embedding_profiles as p where p.state in ('building', 'active'));
-    held := private.hold(queue, asked);
-    eligible := private.eligible(held);
+    held := private.hold(queue, array(
+        select q.lease_token
+        from public.embedding_sync_queue as q
+        where q.lease_token = any (asked) and not q.source_table = any (locked_sources)
+    ));
+    -- A row that could not be read is not looked at again, or it could not be charged for it either.
+    judged := array(
+        select t
+        from unnest(held) as t
+        join jsonb_array_elements(results) as r on (r ->> 'token')::uuid = t
+        where r ->> 'failure' is null or jsonb_array_length(r -> 'copies') > 0
+    );
+    eligible := private.eligible(judged);
 
     -- A copy in a profile that is no more in use is not written.
     copies := array(
         select row(
             (r ->> 'token')::uuid, c ->> 'profile', (c ->> 'fingerprint')::uuid, coalesce((c ->> 'isUnchanged')::boolean, false),
-            jsonb_array_length(c -> 'chunks'), (select coalesce(sum((k ->> 'tokens')::bigint), 0) from jsonb_array_elements(c -> 'chunks') as k)
+            jsonb_array_length(c -> 'chunks'), (select coalesce(sum((k ->> 'tokens')::bigint), 0) from jsonb_array_elements(c -> 'chunks') as k),
+            coalesce((c ->> 'reused')::bigint, 0)
         )::private.finished_copy
         from jsonb_array_elements(results) as r
         cross join jsonb_array_elements(r -> 'copies') as c
@@ -427,16 +576,6 @@ begin
         select t from unnest(eligible) as t
         where not exists (select from unnest(chunks) as k where k.token = t and k.embedding is null)
     );
-
-    perform private.add_embedding_costs(saved.profile, jsonb_agg(jsonb_build_object('sourceTable', saved.source_table, 'coalesced', saved.tokens)))
-    from (
-        select c.profile, q.source_table, sum((q.edits - 1) * c.token_count) as tokens
-        from unnest(copies) as c
-        join public.embedding_sync_queue as q on q.lease_token = c.token
-        where c.token = any (writable) and not c.is_unchanged and q.edits > 1
-        group by c.profile, q.source_table
-    ) as saved
-    group by saved.profile;
 
     insert into private.embedded_rows as r (
         profile, source_table, source_id, fingerprint, is_given, chunk_count, token_count
@@ -486,7 +625,7 @@ begin
     -- What is gone or unpublished has no copy, whatever the worker found a moment ago, and in no profile.
     delete from private.embedded_rows as r
     using public.embedding_sync_queue as q
-    where q.lease_token = any (held) and not q.lease_token = any (eligible)
+    where q.lease_token = any (judged) and not q.lease_token = any (eligible)
         and r.source_table = q.source_table and r.source_id = q.source_id;
     delete from private.embedding_stock as s
     using unnest(chunks) as k
@@ -504,6 +643,28 @@ begin
                 or t = any (writable) and in_use <@ array(select c.profile from unnest(copies) as c where c.token = t)
             )
     );
+    -- What was saved. A row that is given back is looked at again, so only those that are done count what they did not
+    -- need; and a copy is no saving to the wait in which it was made.
+    perform private.add_embedding_costs(saved.profile, jsonb_agg(jsonb_build_object(
+        'sourceTable', saved.source_table, 'coalesced', saved.coalesced, 'unchanged', saved.unchanged, 'reused', saved.reused
+    )))
+    from (
+        select
+            c.profile,
+            q.source_table,
+            coalesce(sum((q.edits - 1) * c.token_count) filter (where not c.is_unchanged), 0) as coalesced,
+            coalesce(sum(known.token_count) filter (where c.token = any (done)), 0) as unchanged,
+            coalesce(sum(c.reused) filter (where c.token = any (done)), 0) as reused
+        from unnest(copies) as c
+        join public.embedding_sync_queue as q on q.lease_token = c.token
+        left join private.embedded_rows as known
+            on c.is_unchanged and known.profile = c.profile and known.source_table = q.source_table and known.source_id = q.source_id
+                and known.updated_at < q.created_at
+        where c.token = any (writable)
+        group by c.profile, q.source_table
+    ) as saved
+    where saved.coalesced + saved.unchanged + saved.reused > 0
+    group by saved.profile;
     select coalesce(jsonb_object_agg(s.token, s.outcome), '{}') into outcomes
     from (
         select s.* from private.settle(queue, done) as s
@@ -520,7 +681,8 @@ begin
                 where known.name = any (in_use)
                     and not exists (select from unnest(copies) as c where c.token = t and c.profile = known.name)
             ) - clock_timestamp(),
-            interval '0'
+            -- Nobody may pay for it, so it would come back at once, for ever.
+            case when (select private.least_urgent_affordable()) < 0 then interval '5 minutes' else interval '0' end
         ) as delay
         from unnest(held) as t
         where not outcomes ? t::text
@@ -573,9 +735,9 @@ as $$
 declare
     due bigint;
 begin
-    perform private.advance_backfills();
-    perform private.advance_profiles();
-    perform private.watch_schedule();
+    perform private.try_step('advance_backfills');
+    perform private.try_step('advance_profiles');
+    perform private.try_step('watch_schedule');
     select count(*) into due
     from public.embedding_sync_queue as q
     where q.processed_at is null and q.failed_at is null and q.visible_at <= clock_timestamp();

@@ -19,7 +19,8 @@ const RUNS_EXPRESSIONS = new Set([
   "private.embedding_problems(text,text)",
   "private.repair_pairs(private.judged_pair[],boolean)",
   "read_embedding_jobs(uuid[])",
-  "search_documentation(text,text,integer,text[])",
+  "private.visible_rows(private.embedding_sources,text[])",
+  "private.visible_ids(private.embedding_sources,integer)",
 ]);
 
 test("plpgsql_check finds nothing in any function, with every warning that it knows", () =>

@@ -82,8 +82,8 @@ test(
     await worker.finish([embedded(one as Job, () => ["shared"])]);
     await tx.query("update public.documentation_embeddings set embedding = '[0,1]'");
     const known = "select public.known_embeddings($1, array['hash of shared', 'hash of nobody'])";
-    expect(await valueOf(tx, known, [SMALL.name])).toEqual(["hash of shared"]);
-    expect(await valueOf(tx, known, ["test:other:2"])).toEqual([]);
+    expect(await valueOf(tx, known, [SMALL.name])).toEqual({ copied: ["hash of shared"], stocked: [] });
+    expect(await valueOf(tx, known, ["test:other:2"])).toEqual({ copied: [], stocked: [] });
     expect(await worker.finish([embedded(two as Job, () => ["=shared"])])).toEqual({ [two?.token ?? ""]: "completed" });
     expect(await copies(tx)).toEqual(["1 0 shared", "2 0 shared"]);
     expect(await count(tx, "public.documentation_embeddings where embedding::text = '[0,1]'")).toBe(2);
@@ -147,7 +147,7 @@ test(
     await stock("hash of unused");
     await stock("hash of a");
     expect(await valueOf(tx, "select public.known_embeddings($1, array['hash of a', 'b'])", [SMALL.name]))
-      .toEqual(["hash of a"]);
+      .toEqual({ copied: [], stocked: ["hash of a"] });
     expect(await worker.finish([resultOf(job, chunksOf(["=a", "b"]))])).toEqual({ [job.token]: "completed" });
     expect(await places(tx)).toEqual(["a 0 0 [0,1]", "b 1 0 [1,0]"]);
     expect(await list(tx, "select content_hash from private.embedding_stock")).toEqual(["hash of unused"]);

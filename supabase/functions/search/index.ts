@@ -9,7 +9,8 @@ export default {
   fetch: publicDoor({ methods: ["POST"] }, async (request, { authMode, supabase, supabaseAdmin }) => {
     return await search(await readBody(request, SearchRequest), {
       rpc: rpcOf(authMode === "secret" ? supabaseAdmin : supabase),
-      embedQuery: async (text, profile) => (await embedderOf(profile).embedQuery(text)).vector,
+      serviceRpc: rpcOf(supabaseAdmin),
+      embedQuery: (text, profile) => embedderOf(profile).embedQuery(text),
     });
   }),
 };

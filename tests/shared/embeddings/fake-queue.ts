@@ -65,6 +65,7 @@ export function fakeQueue(options: FakeOptions): FakeQueue {
   const busy = { ...options.busy };
   const permissions = [...options.permissions ?? []];
   const due = rows.map(({ id }) => id);
+  const stock = new Set<string>();
 
   const jobOf = (id: string): Job => {
     const row = rows.find((row) => row.id === id);
@@ -102,6 +103,7 @@ export function fakeQueue(options: FakeOptions): FakeQueue {
       for (const { hash, embedding } of chunks) {
         if (embedding === undefined && !queue.paid.has(hash)) throw new Error(`No vector for a chunk of ${token}`);
         queue.paid.add(hash);
+        stock.delete(hash);
       }
       written.set(profile, chunks.map(({ content }) => content));
     }
@@ -136,11 +138,18 @@ export function fakeQueue(options: FakeOptions): FakeQueue {
       }),
     read: (tokens) => called("read", tokens, () => tokens.map(jobOf)),
     known: (profile, hashes) =>
-      called("known", { profile, hashes }, () => new Set(hashes.filter((hash) => queue.paid.has(hash)))),
+      called("known", { profile, hashes }, () => {
+        const known = hashes.filter((hash) => queue.paid.has(hash));
+        return {
+          copied: new Set(known.filter((hash) => !stock.has(hash))),
+          stocked: new Set(known.filter((hash) => stock.has(hash))),
+        };
+      }),
     stock: (profile, chunks) =>
       called("stock", { profile, chunks }, () => {
         queue.stocked.push(chunks);
         for (const { hash } of chunks) queue.paid.add(hash);
+        for (const { hash } of chunks) stock.add(hash);
       }),
     finish: (results) =>
       called("finish", results, () => {
