@@ -129,6 +129,16 @@ describe("what is claimed", () => {
     expect(clock.waited).toEqual([20, 50]);
   });
 
+  it("and is locked with its whole table is asked for again with the others of it, and not one by one", async () => {
+    const busy = Object.fromEntries(rows(40).map(({ id }) => [id, Infinity]));
+    const queue = fakeQueue({ rows: rows(41), busy });
+    const clock = stillClock();
+    const report = await run(queue, fakeEmbedder(), {}, clock);
+    expect(report).toMatchObject({ completed: 1, failed: 0 });
+    expect(queue.finished.map((results) => results.length)).toEqual([41, 40, 40, 40, 40, 40, 40]);
+    expect(clock.now()).toBeLessThan(2_000);
+  });
+
   it("and stays locked is left to its lease, nobody waits for ever, and what was paid for is kept", async () => {
     const queue = fakeQueue({ rows: rows(2), busy: { "row 0": Infinity } });
     const report = await run(queue, fakeEmbedder());
@@ -147,7 +157,7 @@ describe("a row that cannot be written", () => {
     if (bad) throw new DatabaseError("finish: no", { details: { code } });
   };
 
-  it.each(["23514", "22P05", "54000"])(
+  it.each(["23514", "22P05", "42703", "54000", "P0001"])(
     "is charged alone, and the others are written and paid for once: %s",
     async (code) => {
       const queue = fakeQueue({ rows: rows(5), meet: unwritable(code) });
@@ -286,6 +296,34 @@ describe("what was paid for before", () => {
     const distinct = new Set(embedder.requests.flat().filter((text) => text !== "ok" && !text.includes("bad")));
     // All but the good row's one.
     expect(sum(queue.stocked.map((chunks) => chunks.length))).toBe(distinct.size - 1);
+  });
+
+  it("is no saving to the row that waits for the rest of it: a new book of several runs has saved nothing", async () => {
+    const book = { id: "book", content: longText(1_500) };
+    const limits = { inputsPerRequest: 256, tokensPerRequest: 1_000_000, concurrentRequests: 1, tokensPerInput: 1_000 };
+    const profiles = [{ chunkTokens: 16 }];
+    let asked = 0;
+    const failing = fakeEmbedder({
+      limits,
+      meet: () => {
+        if (++asked % 4 === 0) throw new ProviderError("unavailable", "down");
+      },
+    });
+    const queue = fakeQueue({ rows: [book], profiles });
+    const saved: number[] = [];
+    for (let round = 0; round < 5 && queue.copies.get("book")?.size !== 1; round++) {
+      const report = await run(queue, failing);
+      saved.push(report.usage.tokensSaved);
+      queue.giveBack("book");
+    }
+    expect(saved.length).toBeGreaterThan(2);
+    expect(sum(saved)).toBe(0);
+    // Another one of the same text is spared all of it.
+    const other = fakeQueue({ rows: [{ ...book, id: "other" }], profiles });
+    for (const hash of queue.paid) other.paid.add(hash);
+    const spared = await run(other, fakeEmbedder({ limits }));
+    expect(spared.usage).toMatchObject({ tokens: 0, requests: 0 });
+    expect(spared.usage.tokensSaved).toBeGreaterThan(10_000);
   });
 
   it("is paid for once where two rows of a batch have the same text", async () => {

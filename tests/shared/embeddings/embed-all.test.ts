@@ -83,6 +83,21 @@ describe("a text that the provider refuses", () => {
     expect(embedder.requests).toHaveLength(2);
   });
 
+  it("is repeated in no failure of the provider as a whole, which leaves the house as an alert", async () => {
+    const secret = "The patient of room 12 has been told of the findings of last Tuesday.";
+    const repeats = (code: "input_rejected" | "unavailable") =>
+      fakeEmbedder({
+        limits: { concurrentRequests: 1 },
+        meet: (asked) => {
+          throw new ProviderError(code, `No: "${asked.join(" ").slice(0, 60)}", says the server.`);
+        },
+      });
+    const { failure: misconfigured } = await embedAll(repeats("input_rejected"), [secret]);
+    expect(misconfigured?.message).toContain('No: "ok", says the server. Harmless text is refused as well');
+    const { failure: down } = await embedAll(repeats("unavailable"), [secret]);
+    expect(down).toMatchObject({ code: "unavailable", message: 'No: "…", says the server.' });
+  });
+
   it("is found by a real client too, and every good text is paid for once", async () => {
     const provider = await startProvider();
     try {

@@ -32,6 +32,8 @@ export interface FakeQueue extends JobQueue {
   /** The copies that were written, by row and profile. */
   readonly copies: Map<string, Map<string, string[]>>;
   of(name: keyof JobQueue): unknown[];
+  /** Has a row that was left unfinished claimed again. */
+  giveBack(id: string): void;
 }
 
 interface FakeOptions {
@@ -129,6 +131,7 @@ export function fakeQueue(options: FakeOptions): FakeQueue {
     released: [],
     paid: new Set(),
     copies: new Map(),
+    giveBack: (id) => void due.push(id),
     of: (name) => queue.calls.filter((call) => call.name === name).map(({ about }) => about),
     claim: (batchSize) =>
       called("claim", batchSize, () => {
