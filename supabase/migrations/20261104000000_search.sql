@@ -237,7 +237,7 @@ begin
     end if;
     -- Others may fill the page with rows that this caller may not see. Then more of the nearest are looked at, and at last
     -- those alone that the caller may see.
-    foreach wanted in array array[match_count, 1000, null] loop
+    foreach wanted in array array[match_count, match_count * 4, match_count * 16, null] loop
         select coalesce(jsonb_agg(jsonb_build_object(
             'sourceTable', n.source_table, 'sourceId', n.source_id, 'chunkIndex', n.chunk_index, 'content', n.content, 'score', n.score
         ) order by n.score desc), '[]') into candidates
