@@ -442,8 +442,6 @@ grant execute on function public.enqueue_embedding(text, text, text) to authenti
 create function private.resync(profile text, only_source text default null, leaves_none_out boolean default false) returns bigint
 language plpgsql
 set search_path = ''
-set enable_nestloop = off -- as private.embedding_problems()
-set jit = off
 as $$
 declare
     differing record;

@@ -51,7 +51,7 @@ export const PROFILE_MUTANTS: Mutant[] = [
   },
   {
     name: "a profile is activated before it is complete",
-    from: "if wrong > 0 and not force then",
+    from: "if wrong > 0 then",
     to: "if false then",
   },
   {
