@@ -43,12 +43,12 @@ test(
     // Thousands that are nearer and not theirs.
     await tx.query(`
       alter table public.test_rows disable trigger user;
-      insert into public.test_rows select n, 'other' from generate_series(4, 4000) as n;
+      insert into public.test_rows select n, 'other' from generate_series(4, 11000) as n;
       insert into private.embedded_rows (profile, source_table, source_id, fingerprint, chunk_count, token_count)
-      select '${SMALL.name}', 'test_rows', n::text, gen_random_uuid(), 1, 1 from generate_series(4, 4000) as n;
+      select '${SMALL.name}', 'test_rows', n::text, gen_random_uuid(), 1, 1 from generate_series(4, 11000) as n;
       insert into public.documentation_embeddings
         (source_table, source_id, profile, chunk_index, content, content_hash, token_count, embedding)
-      select 'test_rows', n::text, '${SMALL.name}', 0, 'other', 'hash ' || n, 1, '[1,0]' from generate_series(4, 4000) as n;
+      select 'test_rows', n::text, '${SMALL.name}', 0, 'other', 'hash ' || n, 1, '[1,0]' from generate_series(4, 11000) as n;
       update public.documentation_embeddings set embedding = '[0,1]' where source_id in ('1', '2', '3');
       alter table public.test_rows enable row level security;
       grant select on public.test_rows to anon, authenticated;
