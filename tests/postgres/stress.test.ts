@@ -107,8 +107,9 @@ async function work(isOver: () => boolean, counts: Record<string, number>): Prom
     }
     // Slow: its lease ends before it does, and others have the rows meanwhile.
     if (fate < 0.2) await endLeases(client, tokens);
+    const fails = random() < 0.1;
     const results = jobs.map((job) =>
-      fate < 0.1
+      fails
         ? { token: job.token, copies: [], failure: { message: "at random", permanent: false } }
         : embedded(job, inWords)
     );
@@ -143,6 +144,8 @@ async function decide(isOver: () => boolean, counts: Record<string, number>): Pr
       const code = error instanceof pg.DatabaseError ? error.code ?? "" : "";
       if (!REFUSALS.has(code) && !ORDINARY.has(code)) throw error;
     }
+    // While a profile changes no worker writes: they have a turn in between.
+    await client.query("select pg_sleep(0.01)");
   }
 }
 
