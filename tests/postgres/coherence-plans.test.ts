@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createOwnDatabase, type OwnDatabase } from "./support/own-database.ts";
+import { rowsLookedAtInVain } from "./support/rows-looked-at.ts";
 
 /**
  * A bucket that was filled a moment ago, and of which the statistics know nothing: it is guessed to have one row. Whoever
@@ -52,31 +53,7 @@ async function fill(bucket: string, rows: number): Promise<void> {
   );
 }
 
-/** How many rows of the three tables are looked at, of all that is written here nothing stays. */
-async function rowsLookedAt(planted: string, sql: string): Promise<number> {
-  await client.query("begin");
-  try {
-    await client.query(planted);
-    const before = await lookedAt();
-    await client.query(sql);
-    return await lookedAt() - before;
-  } finally {
-    await client.query("rollback");
-  }
-}
-
-async function lookedAt(): Promise<number> {
-  const { rows: [row] } = await client.query<{ rows: string }>(`
-    select sum(pg_stat_get_xact_tuples_returned(c) + pg_stat_get_xact_tuples_fetched(c)) as rows
-    from (
-      select unnest('{storage.objects,public.files_queue,public.documents}'::regclass[]) as c
-      union all
-      select i.indexrelid from pg_index as i
-      where i.indrelid = any ('{storage.objects,public.files_queue,public.documents}'::regclass[])
-    ) as relations`);
-  return Number(row?.rows);
-}
-
+const TABLES = ["storage.objects", "public.files_queue", "public.documents"];
 const NEW_VERSIONS = "update storage.objects set version = 'v2' where bucket_id = 'documents'";
 const NEW_BYTES =
   `${NEW_VERSIONS}; update storage.objects set metadata = '{"eTag": "new"}' where bucket_id = 'documents'`;
@@ -100,5 +77,6 @@ it.each([
   ["a batch of documents that are gone", "delete from public.documents", "public.sync_bucket('documents')"],
 ])("%s looks at each row a few times, whatever the statistics say", async (_, planted, call) => {
   // Each of three tables, each by an index and besides, in a dozen steps; and not each for each.
-  expect(await rowsLookedAt(planted, `select * from ${call}`)).toBeLessThan(ROWS * 150);
+  const looked = await rowsLookedAtInVain(client, TABLES, { planted, sql: `select * from ${call}` });
+  expect(looked).toBeLessThan(ROWS * 150);
 });
